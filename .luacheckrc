@@ -1,0 +1,4 @@
+std = "lua54"
+max_line_length = 132
+exclude_files = {"build"}
+files["tests/spec"] = {std = "lua54+busted"}

@@ -1,0 +1,33 @@
+-- audit: one record in the host's log for every op, with who and what, and never a message's text.
+--
+-- Configuration (all optional):
+--   ops    list of names of ops to record; default: all of them, reads included
+--   level  "debug", "info", "warn"; default "info"
+--
+-- A record: message "op", fields op, outcome ("ok", or the error's code), ms, and where the op has them
+-- messageId, conversationId, role, bytes (of the content), ops (how many in a batch), requestId.
+
+local config = ... or {}
+
+return {
+  name = "audit",
+  ops = config.ops or "*",
+  handle = function(op, next, ctx)
+    local started = ctx:now()
+    local record = {
+      op = op.op,
+      messageId = op.messageId,
+      conversationId = op.conversationId,
+      role = op.role,
+      bytes = op.content and #op.content,
+      ops = op.ops and #op.ops,
+      requestId = ctx.requestId,
+    }
+    local good, result = pcall(next, op)
+    record.outcome = good and "ok" or (type(result) == "table" and result.code or "middleware")
+    record.ms = ctx:now() - started
+    ctx:log(config.level or "info", "op", record)
+    if not good then error(result, 0) end
+    return result
+  end,
+}

@@ -1,0 +1,63 @@
+-- soft-delete: a deleted message stays in the store, marked, and the reads do not show it.
+--
+-- `delete` becomes an `update` that sets metadata.deletedAt (ms since 1970); `get` and `list` pass such
+-- messages over. Whoever reads the file, or a store without this layer, still finds them.
+-- Deleting a conversation deletes it for good. No configuration.
+
+local holdfast = require "holdfast"
+
+local function is_deleted(message)
+  return message ~= nil and message.metadata ~= nil and message.metadata.deletedAt ~= nil
+end
+
+local function answer(ctx, deleted)
+  return ctx:reply {deleted = deleted, segmentIds = holdfast.list {}, deletedSummaryIds = holdfast.list {}}
+end
+
+-- Reads page after page until `limit` messages are left over, so that a page of deleted ones is no gap.
+local function list(op, next, ctx)
+  local limit, result = op.limit or 100, next(op)
+  local kept, page = {}, result
+  while true do
+    local forward, fresh = op.after ~= nil, {}
+    for _, message in ipairs(page.messages) do
+      if not is_deleted(message) then fresh[#fresh + 1] = message end
+    end
+    if forward then
+      table.move(fresh, 1, #fresh, #kept + 1, kept)
+    else
+      table.move(kept, 1, #kept, #fresh + 1, fresh)
+      kept = fresh
+    end
+    if #kept >= limit or not page.hasMore then break end
+    local edge = page.messages[forward and #page.messages or 1].id
+    page = ctx:exec {
+      op = "list", conversationId = op.conversationId, limit = limit, states = op.states,
+      before = forward and op.before or edge, after = forward and edge or op.after,
+    }
+  end
+  local surplus = #kept > limit
+  if surplus then
+    local first = op.after and 1 or #kept - limit + 1
+    kept = table.move(kept, first, first + limit - 1, 1, {})
+  end
+  return ctx:reply {messages = holdfast.list(kept), hasMore = surplus or page.hasMore}
+end
+
+return {
+  name = "soft-delete",
+  on = {
+    delete = function(op, next, ctx)
+      local message = ctx:exec({op = "get", messageId = op.messageId}).message
+      if message == nil or is_deleted(message) then return answer(ctx, false) end
+      next {op = "update", messageId = op.messageId, updates = {deletedAt = ctx:now()}}
+      return answer(ctx, true)
+    end,
+    get = function(op, next, ctx)
+      local result = next(op)
+      if is_deleted(result.message) then return ctx:reply {} end
+      return result
+    end,
+    list = list,
+  },
+}

@@ -1,0 +1,33 @@
+/* Memory that is given back all at once: what belongs to one op, or to one result. */
+#ifndef HF_BASE_ARENA_H
+#define HF_BASE_ARENA_H
+
+#include "holdfast.h"
+
+typedef struct hf__arena {
+    struct hf__block *newest;
+} hf__arena; /* zeroed: empty */
+
+/* `size` zeroed bytes, aligned for any type, that live until hf__arena_free; NULL where memory ran out
+ * or `size` is absurd. A size of 0 gives a valid pointer. */
+void *hf__arena_alloc(hf__arena *arena, size_t size);
+
+/* hf__arena_alloc of count * size, checked for overflow. */
+void *hf__arena_array(hf__arena *arena, size_t count, size_t size);
+
+/* A copy of `text` that ends in NUL; absent where `text` is absent or memory ran out. */
+hf_text hf__arena_text(hf__arena *arena, hf_text text);
+
+/* Hands every block of `from` over to `to`. */
+void hf__arena_adopt(hf__arena *to, hf__arena *from);
+
+/* Gives everything back and leaves the arena empty. */
+void hf__arena_free(hf__arena *arena);
+
+/* malloc, calloc, realloc and free of the library: the one place where memory comes from. */
+void *hf__alloc(size_t size);
+void *hf__alloc_zero(size_t size);
+void *hf__realloc(void *memory, size_t size);
+void hf__free(void *memory);
+
+#endif

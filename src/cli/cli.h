@@ -1,0 +1,49 @@
+/* What the commands of the program share: the command line as it was read, and exit statuses. */
+#ifndef HF_CLI_CLI_H
+#define HF_CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "holdfast.h"
+
+enum {
+    HF__EXIT_OK = 0,
+    HF__EXIT_FAILED = 1, /* an op failed, or what was asked for is not there */
+    HF__EXIT_USAGE = 2,
+    HF__EXIT_STORE = 3, /* the store or a middleware could not be opened */
+};
+
+/* Deeper than any op or answer can be: bounds on metadata are the engine's to check. */
+#define HF__CLI_DEPTH 80
+
+/* How many ops the engine takes in one batch, by default. */
+#define HF__CLI_BATCH 10000
+
+typedef struct hf__cli {
+    const char *store;
+    char **args; /* what follows the store on the command line */
+    size_t args_count;
+    const char **uses; /* of --use, in order */
+    size_t uses_count;
+    hf_durability durability;
+    bool atomic, json;
+} hf__cli;
+
+/* Opens the store with its layers. A store that does not exist is made only where `create` is set.
+ * Returns 0, or the exit status after saying what is wrong. */
+int hf__cli_open(const hf__cli *cli, bool create, hf_store **out);
+
+/* Checks that the files named on the command line can be read. Returns 0 or the exit status, as above. */
+int hf__cli_check_files(const hf__cli *cli);
+
+/* Whether a batch failed at one of its ops, and which, from 0; the message then speaks of that op alone. */
+bool hf__cli_batch_index(hf_error *err, size_t *index);
+
+/* The commands: each returns the exit status. */
+int hf__cli_run(const hf__cli *cli);
+int hf__cli_ls(const hf__cli *cli);
+int hf__cli_show(const hf__cli *cli);
+int hf__cli_import(const hf__cli *cli);
+int hf__cli_export(const hf__cli *cli);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * The program `holdfast`: reads the command line, opens the store for a command, and hands over to it.
+ * Each command has a file of its own; what they share is in cli.h.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+
+/* ---- The commands ------------------------------------------------------------------------------ */
+
+enum { USE = 1, DURABILITY = 2, ATOMIC = 4, JSON = 8, HELP = 16 };
+
+static const struct option options[] = {
+    {"use", required_argument, NULL, USE}, {"durability", required_argument, NULL, DURABILITY},
+    {"atomic", no_argument, NULL, ATOMIC}, {"json", no_argument, NULL, JSON},
+    {"help", no_argument, NULL, HELP},     {NULL, 0, NULL, 0},
+};
+
+/* What --help says of each option that a command has. */
+static const struct {
+    int option;
+    const char *text;
+} option_help[] = {
+    {USE, "  --use FILE[=JSON]   add a layer at the inner end of the chain: a Lua file, or a bare name\n"
+          "                      such as redact for a stock one; JSON is its configuration. May be\n"
+          "                      repeated; the first one is the outermost\n"},
+    {DURABILITY,
+     "  --durability WHICH  full (the default): an acknowledged write survives a power cut;\n"
+     "                      normal: a crash loses nothing, a power cut may lose the last commits\n"},
+    {ATOMIC, "  --atomic            run all lines as one batch: where one fails, nothing is stored\n"},
+    {JSON, "  --json              print one JSON object a line\n"},
+    {HELP, "  --help              print this\n"},
+};
+
+static const struct command {
+    const char *name, *arguments, *summary;
+    int options;
+    size_t min_args, max_args; /* beside the store */
+    int (*run)(const hf__cli *cli);
+    const char *help;
+} commands[] = {
+    {"run", "STORE [FILE]...", "run ops, given as JSON lines", USE | DURABILITY | ATOMIC | HELP, 0, SIZE_MAX,
+     hf__cli_run,
+     "Runs the ops in the files, or on standard input, one JSON object a line, and prints one JSON\n"
+     "result a line, in order, each before the next op is read. For an op that failed the line is\n"
+     "{\"op\":...,\"line\":N,\"error\":{\"code\":...,\"message\":...}}, and the ops after it still run.\n"
+     "Makes the store where there is none. \"-\" is standard input.\n"},
+    {"ls", "STORE", "list the conversations", USE | JSON | HELP, 0, 0, hf__cli_ls,
+     "Lists the conversations, newest activity first: id, time of the last change (UTC) and title,\n"
+     "separated by tabs.\n"},
+    {"show", "STORE CONVERSATION", "show the messages of a conversation", USE | JSON | HELP, 1, 1,
+     hf__cli_show, "Prints the messages of a conversation, oldest first.\n"},
+    {"import", "STORE FILE...", "store chat histories", USE | DURABILITY | HELP, 1, SIZE_MAX, hf__cli_import,
+     "Stores chat histories: JSON lines of {\"id\",\"title\",\"messages\":[{\"role\",\"content\",...}]}.\n"
+     "Each dialog is stored as a whole or not at all, and every message passes the layers. What is\n"
+     "there already is left as it is, so importing again adds nothing, and a dialog that grew adds\n"
+     "what is new. Makes the store where there is none. \"-\" is standard input.\n"},
+    {"export", "STORE", "print the conversations as chat histories", USE | HELP, 0, 0, hf__cli_export,
+     "Prints each conversation as one JSON line of {\"id\",\"title\",\"messages\":[...]}, oldest\n"
+     "activity first: what import took in comes out as the same JSON values.\n"},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const char *const exit_help =
+    "Exit status: 0 all well; 1 an op failed; 2 wrong usage; 3 the store or a layer could not be opened.\n";
+
+/* ---- Help -------------------------------------------------------------------------------------- */
+
+static int print(hf__buf *text) {
+    if (text->size > 0 && text->data[text->size - 1] == '\n') text->size--;
+    hf__out_line(hf__buf_view(text));
+    hf__buf_free(text);
+    return HF__EXIT_OK;
+}
+
+static int print_help(void) {
+    hf__buf text;
+    hf__buf_init(&text, 0);
+    hf__buf_string(&text, "usage: holdfast COMMAND STORE [OPTION]...\n\n"
+                          "Keeps conversations in a SQLite file, behind middleware written in Lua.\n\n");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "  %-7s %-19s %s\n", commands[i].name, commands[i].arguments,
+                 commands[i].summary);
+        hf__buf_string(&text, line);
+    }
+    hf__buf_string(&text, "  version                     print the version\n\n"
+                          "holdfast COMMAND --help says more of each.\n");
+    hf__buf_string(&text, exit_help);
+    return print(&text);
+}
+
+static int print_command_help(const struct command *command) {
+    hf__buf text;
+    hf__buf_init(&text, 0);
+    hf__buf_string(&text, "usage: holdfast ");
+    hf__buf_string(&text, command->name);
+    hf__buf_string(&text, " [OPTION]... ");
+    hf__buf_string(&text, command->arguments);
+    hf__buf_string(&text, "\n\n");
+    hf__buf_string(&text, command->help);
+    hf__buf_char(&text, '\n');
+    for (size_t i = 0; i < sizeof option_help / sizeof option_help[0]; i++)
+        if (command->options & option_help[i].option) hf__buf_string(&text, option_help[i].text);
+    hf__buf_char(&text, '\n');
+    hf__buf_string(&text, exit_help);
+    return print(&text);
+}
+
+static int print_version(void) {
+    char line[64];
+    snprintf(line, sizeof line, "holdfast %s", hf_version());
+    hf__out_line(hf_text_of(line));
+    return HF__EXIT_OK;
+}
+
+/* ---- The command line -------------------------------------------------------------------------- */
+
+/* Reads the command line into `cli`; false where it is wrong, which has then been said. `help` is set
+ * where it asks for that and nothing else counts. */
+static bool read_command_line(const struct command *command, int argc, char **argv, hf__cli *cli,
+                              bool *help) {
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
+        if (option == ':') {
+            hf__out_note("%s: %s needs a value", command->name, argv[optind - 1]);
+            return false;
+        }
+        if (option == '?' || !(command->options & option)) {
+            hf__out_note("%s: %s: unknown option, or one that takes no value", command->name,
+                         argv[optind - 1]);
+            return false;
+        }
+        if (option == HELP) return *help = true;
+        if (option == USE) cli->uses[cli->uses_count++] = optarg;
+        if (option == ATOMIC) cli->atomic = true;
+        if (option == JSON) cli->json = true;
+        if (option == DURABILITY) {
+            if (strcmp(optarg, "full") != 0 && strcmp(optarg, "normal") != 0) {
+                hf__out_note("%s: --durability is full or normal, not \"%s\"", command->name, optarg);
+                return false;
+            }
+            cli->durability = optarg[0] == 'f' ? HF_DURABILITY_FULL : HF_DURABILITY_NORMAL;
+        }
+    }
+    if (optind == argc) {
+        hf__out_note("%s: STORE is missing", command->name);
+        return false;
+    }
+    cli->store = argv[optind];
+    cli->args = argv + optind + 1;
+    cli->args_count = (size_t)(argc - optind - 1);
+    if (cli->args_count < command->min_args || cli->args_count > command->max_args) {
+        hf__out_note("%s: expected %s, found %zu argument%s", command->name, command->arguments,
+                     cli->args_count + 1, cli->args_count == 0 ? "" : "s");
+        return false;
+    }
+    return true;
+}
+
+static int run_command(const struct command *command, int argc, char **argv) {
+    hf__cli cli = {0};
+    bool help = false;
+    int status = HF__EXIT_USAGE;
+    cli.uses = calloc((size_t)argc + 1, sizeof *cli.uses);
+    if (cli.uses == NULL) {
+        hf__out_note("out of memory");
+        return HF__EXIT_FAILED;
+    }
+    if (!read_command_line(command, argc, argv, &cli, &help))
+        hf__out_note("try: holdfast %s --help", command->name);
+    else
+        status = help ? print_command_help(command) : command->run(&cli);
+    free(cli.uses);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    hf__out_start();
+    int status = -1;
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+        status = print_help();
+    else if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0)
+        status = print_version();
+    for (size_t i = 0; i < COMMANDS && status < 0; i++)
+        if (strcmp(name, commands[i].name) == 0) status = run_command(&commands[i], argc - 1, argv + 1);
+    if (status < 0) {
+        hf__out_note(name[0] == '\0' ? "a command is missing%s" : "unknown command: %s", name);
+        hf__out_note("try: holdfast --help");
+        status = HF__EXIT_USAGE;
+    }
+    if (hf__out_flush() != 0 && status == HF__EXIT_OK) status = HF__EXIT_FAILED;
+    return status;
+}
+
+/* ---- For the commands -------------------------------------------------------------------------- */
+
+int hf__cli_check_files(const hf__cli *cli) {
+    for (size_t i = 0; i < cli->args_count; i++) {
+        if (strcmp(cli->args[i], "-") == 0 || access(cli->args[i], R_OK) == 0) continue;
+        hf__out_note("%s: %s", cli->args[i], strerror(errno));
+        return HF__EXIT_USAGE;
+    }
+    return HF__EXIT_OK;
+}
+
+/* Registers the layer that --use named: FILE, or FILE={...}. */
+static int use_layer(hf_store *store, const char *use, hf_error *err) {
+    const char *config = strstr(use, "={");
+    if (config == NULL) return hf_use_file(store, use, (hf_text){NULL, 0}, err);
+    char *path = strndup(use, (size_t)(config - use));
+    if (path == NULL) return hf__fail_memory(err);
+    int code = hf_use_file(store, path, hf_text_of(config + 1), err);
+    free(path);
+    return code;
+}
+
+int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
+    hf_error err;
+    hf_options settings = {.size = sizeof settings, .durability = cli->durability, .log = hf__out_log};
+    if (!create && access(cli->store, F_OK) != 0) {
+        hf__out_note("%s: %s", cli->store, errno == ENOENT ? "there is no such store" : strerror(errno));
+        return HF__EXIT_STORE;
+    }
+    if (hf_open(cli->store, &settings, out, &err) != HF_OK) {
+        hf__out_note("%s: %s", cli->store, err.message);
+        return HF__EXIT_STORE;
+    }
+    for (size_t i = 0; i < cli->uses_count; i++) {
+        if (use_layer(*out, cli->uses[i], &err) == HF_OK) continue;
+        hf__out_note("--use %s: %s", cli->uses[i], err.message);
+        hf_close(*out);
+        *out = NULL;
+        return HF__EXIT_STORE;
+    }
+    return HF__EXIT_OK;
+}
+
+bool hf__cli_batch_index(hf_error *err, size_t *index) {
+    if (strncmp(err->message, "ops[", 4) != 0) return false;
+    char *end;
+    *index = strtoul(err->message + 4, &end, 10);
+    if (strncmp(end, "]: ", 3) != 0) return false;
+    memmove(err->message, end + 3, strlen(end + 3) + 1);
+    return true;
+}

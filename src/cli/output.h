@@ -1,0 +1,40 @@
+/* What the program prints: whole lines on standard output, everything else on standard error. */
+#ifndef HF_CLI_OUTPUT_H
+#define HF_CLI_OUTPUT_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+/* To be called first: looks at the streams, and makes a closed pipe an error of the write. */
+void hf__out_start(void);
+
+/* Puts one line (without its newline) on standard output, as it is, or, for JSON, with what could steer a
+ * terminal escaped where it is one. 0, or -1 once standard output is broken, which has then been said: the
+ * caller stops. Lines may wait for hf__out_flush. */
+int hf__out_line(hf_text line);
+int hf__out_json(hf_text json);
+int hf__out_flush(void);
+
+/* Whether standard output is a terminal that wants colours. */
+bool hf__out_colours(void);
+
+/* Adds `text` with its control characters written as \u001b; newlines and tabs stay where `lines` is set,
+ * and each newline is followed by `indent`. */
+void hf__out_escape(hf__buf *buf, hf_text text, bool lines, const char *indent);
+
+/* Says something on standard error, on one line after the program's name. */
+void hf__out_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* An hf_log_fn: one line of JSON on standard error for each record. */
+void hf__out_log(void *unused, hf_level level, const char *layer, const char *message, hf_text fields);
+
+/* The progress line: only where standard error is a terminal, at most ten times a second. */
+void hf__out_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void hf__out_progress_end(void);
+
+/* The time `ms` as ISO 8601 in UTC, to the second. */
+#define HF__TIME_SIZE 40
+void hf__out_time(int64_t ms, char out[HF__TIME_SIZE]);
+
+#endif

@@ -1,0 +1,104 @@
+/* The life of a store, and whose turn it is. */
+#include <stddef.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "engine/engine.h"
+#include "store/store.h"
+
+const char *hf_version(void) {
+    return HF_VERSION;
+}
+
+static int64_t now_of_host(void *host) {
+    return hf__host_now(host);
+}
+
+static int open_terminal(hf_store *store, const char *path, const hf_options *options, hf_error *err) {
+    if (options != NULL && options->terminal != NULL) {
+        if (options->terminal->size != sizeof(hf_terminal) || options->terminal->exec == NULL)
+            return hf__fail(err, HF_MISUSE, "hf_options.terminal: expected its size and its exec to be set");
+        store->terminal = *options->terminal;
+        return HF_OK;
+    }
+    hf__store_options settings = {
+        .durability = options != NULL ? options->durability : HF_DURABILITY_FULL,
+        .busy_timeout_ms = options != NULL && options->busy_timeout_ms != 0 ? options->busy_timeout_ms : 250,
+        .limits = store->host.limits,
+        .now = now_of_host,
+        .now_data = &store->host,
+    };
+    if (path == NULL) return hf__fail(err, HF_MISUSE, "hf_open: expected a path, found NULL");
+    if (settings.busy_timeout_ms < 0 || settings.durability > HF_DURABILITY_NORMAL)
+        return hf__fail(err, HF_MISUSE, "hf_options: a durability or busy_timeout_ms that makes no sense");
+    return hf__store_open(path, &settings, &store->terminal, err);
+}
+
+static void take_budget(hf_store *store, const hf_options *options) {
+    hf_options given = {0};
+    if (options != NULL) given = *options;
+    store->budget = (hf__budget_limits){
+        .time_ns = (given.max_lua_ms != 0 ? given.max_lua_ms : 1000) * 1000000,
+        .instructions = given.max_lua_instructions != 0 ? given.max_lua_instructions : 20000000,
+        .memory = given.max_lua_memory != 0 ? given.max_lua_memory : (size_t)64 * 1024 * 1024,
+    };
+    store->trusted = given.trusted == HF_YES;
+}
+
+int hf_open(const char *path, const hf_options *options, hf_store **out, hf_error *err) {
+    if (out == NULL) return hf__fail(err, HF_MISUSE, "hf_open: expected a place for the store, found NULL");
+    *out = NULL;
+    hf_store *store = hf__alloc_zero(sizeof *store);
+    if (store == NULL) return hf__fail_memory(err);
+    int rc = hf__host_init(&store->host, options, err);
+    if (rc == HF_OK && pthread_mutex_init(&store->lock, NULL) != 0) rc = hf__fail_memory(err);
+    if (rc == HF_OK) {
+        take_budget(store, options);
+        rc = open_terminal(store, path, options, err);
+        if (rc != HF_OK) pthread_mutex_destroy(&store->lock);
+    }
+    if (rc != HF_OK) {
+        hf__free(store);
+        return rc;
+    }
+    store->pid = getpid();
+    *out = store;
+    return HF_OK;
+}
+
+/* A number of this thread's own: the address of a variable that each thread has its own of. */
+static uintptr_t this_thread(void) {
+    static _Thread_local char self;
+    return (uintptr_t)&self;
+}
+
+void hf_close(hf_store *store) {
+    if (store == NULL || store->pid != getpid() || atomic_load(&store->runner) == this_thread()) return;
+    hf__chain_free(&store->chain);
+    hf__vm_free(store->vm);
+    if (store->terminal.close != NULL) store->terminal.close(store->terminal.data);
+    pthread_mutex_destroy(&store->lock);
+    hf__free(store);
+}
+
+int hf__engine_enter(hf_store *store, hf_error *err) {
+    if (store == NULL) return hf__fail(err, HF_MISUSE, "expected a store, found NULL");
+    if (store->pid != getpid())
+        return hf__fail(err, HF_MISUSE,
+                        "the store was opened by process %ld and inherited over fork: open one "
+                        "of this process's own",
+                        (long)store->pid);
+    if (atomic_load(&store->runner) == this_thread())
+        return hf__fail(err, HF_MISUSE,
+                        "the store was called from inside one of its own layers: use ctx:exec or "
+                        "hf_layer_exec");
+    pthread_mutex_lock(&store->lock);
+    atomic_store(&store->runner, this_thread());
+    return HF_OK;
+}
+
+void hf__engine_leave(hf_store *store) {
+    atomic_store(&store->runner, 0);
+    pthread_mutex_unlock(&store->lock);
+}

@@ -1,0 +1,212 @@
+/*
+ * require "holdfast": stores for Lua programs and specs. A store is a userdata; its ops are methods, its
+ * failures are raised as error tables.
+ */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "holdfast_lua.h"
+#include "lua/options.h"
+#include "op/check.h"
+#include "op/text.h"
+#include "script/marshal.h"
+#include "script/sandbox.h"
+#include "script/vm.h"
+
+static const char store_type[] = "holdfast.store";
+
+/* What a store in Lua holds: the store, and the host's functions that it calls. */
+typedef struct handle {
+    hf_store *store; /* NULL once closed */
+    hf__lua_options options;
+} handle;
+
+/* One call, held by a userdata so that an error anywhere frees it. */
+typedef struct call {
+    hf__arena arena;
+    hf_context context;
+    hf_op op;
+    hf_result result;
+} call;
+
+static const char call_type[] = "holdfast.call";
+
+static int l_call_free(lua_State *L) {
+    call *c = lua_touserdata(L, 1);
+    hf_result_free(&c->result);
+    hf__arena_free(&c->arena);
+    return 0;
+}
+
+static call *l_new_call_memory(lua_State *L) {
+    call *c = lua_newuserdatauv(L, sizeof *c, 0);
+    *c = (call){0};
+    luaL_setmetatable(L, call_type);
+    return c;
+}
+
+static handle *l_check_store(lua_State *L) {
+    handle *h = luaL_checkudata(L, 1, store_type);
+    if (h->store == NULL) l_throwf(L, HF_CLOSED, "the store is closed");
+    return h;
+}
+
+/* (store, op, context, light def) -> the answer's table */
+static int l_exec_protected(lua_State *L) {
+    handle *h = l_check_store(L);
+    const hf__op_def *def = lua_touserdata(L, 4);
+    hf__vm *vm = l_vm_of(L);
+    call *c = l_new_call_memory(L);
+    hf_error err;
+    l_read_op(L, 2, &c->arena, &h->options.limits, def, &c->op);
+    l_read_context(L, 3, &c->arena, &h->options.limits, &c->context);
+    if (!lua_isnil(L, 3)) c->op.context = &c->context;
+    lua_State *entry = vm->L;
+    vm->L = L; /* layers of this state run on this thread, a coroutine perhaps */
+    int rc = hf_exec(h->store, &c->op, &c->result, &err);
+    vm->L = entry;
+    if (rc != HF_OK) return l_throw(L, &err);
+    l_push_result(L, &c->arena, def, &c->result);
+    hf_result_free(&c->result);
+    hf__arena_free(&c->arena);
+    return 1;
+}
+
+/* [store, op, context]: runs the op. Each error bears the op's name, those of reading the table included. */
+static int l_exec_op(lua_State *L, const hf__op_def *def) {
+    lua_pushcfunction(L, l_exec_protected);
+    lua_insert(L, 1);
+    lua_pushlightuserdata(L, (void *)def);
+    if (l_protected_call(L, 4, 1) == LUA_OK) return 1;
+    if (l_is_error(L, -1)) {
+        lua_pushliteral(L, "op");
+        if (lua_rawget(L, -2) == LUA_TNIL) {
+            lua_pushstring(L, def->name);
+            lua_setfield(L, -3, "op");
+        }
+        lua_pop(L, 1);
+    }
+    return lua_error(L);
+}
+
+/* store:exec(op, context?) */
+static int l_exec(lua_State *L) {
+    l_check_store(L);
+    lua_settop(L, 3);
+    return l_exec_op(L, l_op_def(L, 2));
+}
+
+/* store:add(fields, context?), and so on; upvalue 1 is the op's place in the list. */
+static int l_op_method(lua_State *L) {
+    const hf__op_def *def = &hf__ops[lua_tointeger(L, lua_upvalueindex(1))];
+    l_check_store(L);
+    lua_settop(L, 3);
+    if (lua_isnil(L, 2)) {
+        lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    if (lua_type(L, 2) != LUA_TTABLE)
+        return l_throwf(L, HF_INVALID, "store:%s: expected the fields of the op, a table, found a %s",
+                        def->name, luaL_typename(L, 2));
+    return l_exec_op(L, def);
+}
+
+/* store:use(path or stock name, config?), store:use(function or table, name?) */
+static int l_use(lua_State *L) {
+    handle *h = l_check_store(L);
+    hf_error err;
+    int rc;
+    lua_settop(L, 3);
+    if (lua_type(L, 2) != LUA_TSTRING) {
+        rc = hf_use_lua(h->store, L, 2, luaL_optstring(L, 3, NULL), &err);
+        return rc == HF_OK ? 0 : l_throw(L, &err);
+    }
+    call *c = l_new_call_memory(L);
+    hf_text config = l_read_config(L, 3, &c->arena, &h->options.limits);
+    rc = hf_use_file(h->store, lua_tostring(L, 2), config, &err);
+    return rc == HF_OK ? 0 : l_throw(L, &err);
+}
+
+/* store:useString(name, source, config?) */
+static int l_use_string(lua_State *L) {
+    handle *h = l_check_store(L);
+    hf_error err;
+    hf_text source;
+    const char *name = luaL_checkstring(L, 2);
+    source.data = luaL_checklstring(L, 3, &source.size);
+    lua_settop(L, 4);
+    call *c = l_new_call_memory(L);
+    hf_text config = l_read_config(L, 4, &c->arena, &h->options.limits);
+    int rc = hf_use_string(h->store, name, source, config, &err);
+    return rc == HF_OK ? 0 : l_throw(L, &err);
+}
+
+static int l_close(lua_State *L) {
+    handle *h = luaL_checkudata(L, 1, store_type);
+    hf_store *store = h->store;
+    h->store = NULL;
+    if (store != NULL) {
+        hf_close(store);
+        hf__lua_options_free(&h->options);
+    }
+    return 0;
+}
+
+static int l_store_tostring(lua_State *L) {
+    handle *h = luaL_checkudata(L, 1, store_type);
+    lua_pushfstring(L, h->store != NULL ? "holdfast store: %p" : "holdfast store (closed)", (void *)h->store);
+    return 1;
+}
+
+/* holdfast.open(path, options?) */
+static int l_open(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    hf_error err;
+    lua_settop(L, 2);
+    l_vm_of(L);
+    handle *h = lua_newuserdatauv(L, sizeof *h, 0);
+    *h = (handle){0};
+    luaL_setmetatable(L, store_type);
+    hf_options options;
+    l_read_options(L, 2, &h->options, &options);
+    int rc = hf_open(path, &options, &h->store, &err);
+    if (rc != HF_OK) hf__lua_options_free(&h->options);
+    return rc == HF_OK ? 1 : l_throw(L, &err);
+}
+
+static void l_make_store_type(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"exec", l_exec}, {"use", l_use}, {"useString", l_use_string}, {"close", l_close}, {NULL, NULL}};
+    luaL_newmetatable(L, store_type);
+    luaL_newlib(L, methods);
+    for (size_t i = 0; i < HF__KINDS; i++) {
+        lua_pushinteger(L, (lua_Integer)i);
+        lua_pushcclosure(L, l_op_method, 1);
+        lua_setfield(L, -2, hf__ops[i].name);
+    }
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, l_close);
+    lua_setfield(L, -2, "__close");
+    lua_pushcfunction(L, l_store_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushliteral(L, "holdfast.store");
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+    luaL_newmetatable(L, call_type);
+    lua_pushcfunction(L, l_call_free);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
+int luaopen_holdfast(lua_State *L) {
+    l_vm_of(L);
+    l_make_store_type(L);
+    l_push_stock_library(L);
+    lua_pushcfunction(L, l_open);
+    lua_setfield(L, -2, "open");
+    return 1;
+}

@@ -1,0 +1,169 @@
+/*
+ * One op's transaction over any terminal: when it begins, what is tried again, and the points to come back
+ * to. Who may call when, and what an op is, is left to the engine; SQL to the terminal.
+ */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
+
+#include "op/transaction.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+
+enum { RETRIES = 3, WAIT_MS = 50 };
+
+static bool is_transient(int code) {
+    return code == HF_BUSY || code == HF_IO;
+}
+
+/* Waits 50, 100, 150 ms before the retry 0, 1, 2. */
+static void wait_before(int retry) {
+    struct timespec left = {0, (long)(retry + 1) * WAIT_MS * 1000000L};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
+}
+
+static void forget_error(hf_error *err) {
+    if (err != NULL) memset(err, 0, sizeof *err);
+}
+
+/* ---- One try at each step ---------------------------------------------------------------------- */
+
+void hf__transaction_rollback(hf__transaction *txn) {
+    if (txn->phase != HF__IDLE && txn->terminal->rollback != NULL) {
+        txn->terminal->rollback(txn->terminal->data);
+    }
+    txn->phase = HF__IDLE;
+    txn->broken = HF_OK;
+}
+
+static int try_begin(hf__transaction *txn, bool write, hf_error *err) {
+    const hf_terminal *terminal = txn->terminal;
+    txn->phase = write ? HF__WRITING : HF__READING;
+    int code = terminal->begin != NULL ? terminal->begin(terminal->data, write, err) : HF_OK;
+    if (code != HF_OK) hf__transaction_rollback(txn);
+    return code;
+}
+
+static int try_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
+                    hf_error *err) {
+    result->op = def->name;
+    return txn->terminal->exec(txn->terminal->data, op, result, err);
+}
+
+static int try_commit(hf__transaction *txn, hf_error *err) {
+    const hf_terminal *terminal = txn->terminal;
+    int code = terminal->commit != NULL ? terminal->commit(terminal->data, err) : HF_OK;
+    if (code == HF_OK) txn->phase = HF__IDLE;
+    return code;
+}
+
+/* Makes ready for another try of the whole transaction. */
+static void start_over(hf__transaction *txn, hf_result *result, int retry, hf_error *err) {
+    hf__transaction_rollback(txn);
+    hf_result_free(result);
+    forget_error(err);
+    wait_before(retry);
+}
+
+/* ---- Exec and commit --------------------------------------------------------------------------- */
+
+static void break_off(hf__transaction *txn, int code, const hf_error *why) {
+    txn->broken = hf_code_name(code) != NULL ? code : HF_INTERNAL; /* it came from a terminal of any make */
+    txn->broken_sqlite_code = why->sqlite_code;
+    hf__error_copy(txn->broken_message, sizeof txn->broken_message, why->message, strlen(why->message), 1);
+}
+
+static int fail_broken(const hf__transaction *txn, hf_error *err) {
+    hf__fail(err, (hf_code)txn->broken, "an earlier step of this op could not be undone: %s",
+             txn->broken_message);
+    if (err != NULL) err->sqlite_code = txn->broken_sqlite_code;
+    return txn->broken;
+}
+
+int hf__transaction_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
+                         hf_error *err) {
+    if (txn->broken) return fail_broken(txn, err);
+    bool write = txn->wants_write || def->writes;
+    if (txn->phase == HF__READING && write) {
+        int code = hf__transaction_commit(txn, err);
+        if (code != HF_OK) return code;
+    }
+    bool whole = txn->phase == HF__IDLE; /* nothing of the transaction precedes this op */
+    for (int retry = 0;; retry++) {
+        int code = whole ? try_begin(txn, write, err) : HF_OK;
+        bool begun = code == HF_OK;
+        if (begun) code = try_exec(txn, def, op, result, err);
+        if (code == HF_OK) {
+            txn->seen = true;
+            return HF_OK;
+        }
+        bool again = whole && (!begun || !txn->seen) && is_transient(code) && retry < RETRIES;
+        if (!again) return code;
+        start_over(txn, result, retry, err);
+    }
+}
+
+int hf__transaction_commit(hf__transaction *txn, hf_error *err) {
+    if (txn->phase == HF__IDLE) return HF_OK;
+    int code = txn->broken ? fail_broken(txn, err) : try_commit(txn, err);
+    for (int retry = 0; code == HF_BUSY && !txn->broken && retry < RETRIES; retry++) {
+        forget_error(err);
+        wait_before(retry);
+        code = try_commit(txn, err);
+    }
+    if (code != HF_OK) hf__transaction_rollback(txn);
+    return code;
+}
+
+int hf__transaction_whole(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
+                          hf_error *err) {
+    for (int retry = 0;; retry++) {
+        int code = try_begin(txn, txn->wants_write || def->writes, err);
+        if (code == HF_OK) code = try_exec(txn, def, op, result, err);
+        if (code == HF_OK) code = try_commit(txn, err);
+        if (code == HF_OK) return HF_OK;
+        if (!is_transient(code) || retry == RETRIES) {
+            hf__transaction_rollback(txn);
+            hf_result_free(result);
+            return code;
+        }
+        start_over(txn, result, retry, err);
+    }
+}
+
+/* ---- Points to come back to -------------------------------------------------------------------- */
+
+int hf__transaction_mark(hf__transaction *txn, hf__mark *mark, hf_error *err) {
+    const hf_terminal *terminal = txn->terminal;
+    *mark = HF__MARK_START;
+    if (txn->broken) return fail_broken(txn, err);
+    if (txn->phase != HF__WRITING) return HF_OK;
+    *mark = HF__MARK_INSIDE;
+    return terminal->mark != NULL ? terminal->mark(terminal->data, err) : HF_OK;
+}
+
+int hf__transaction_release(hf__transaction *txn, hf__mark mark, hf_error *err) {
+    const hf_terminal *terminal = txn->terminal;
+    if (txn->broken) return fail_broken(txn, err);
+    if (mark == HF__MARK_START || terminal->release == NULL) return HF_OK;
+    hf_error why = {0};
+    int code = terminal->release(terminal->data, &why);
+    if (code == HF_OK) return HF_OK;
+    break_off(txn, code, &why); /* the mark may still be there, and an outer undo would stop at it */
+    if (err != NULL) *err = why;
+    return code;
+}
+
+void hf__transaction_undo(hf__transaction *txn, hf__mark mark) {
+    const hf_terminal *terminal = txn->terminal;
+    if (mark == HF__MARK_START) {
+        hf__transaction_rollback(txn);
+    } else if (!txn->broken && terminal->undo != NULL) {
+        hf_error why = {0};
+        int code = terminal->undo(terminal->data, &why);
+        if (code != HF_OK) break_off(txn, code, &why);
+    }
+}

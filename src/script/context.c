@@ -1,0 +1,213 @@
+/*
+ * `ctx`: what a layer may ask and do beside its op. It is good until its op ends: each use looks for
+ * the op that it belongs to among those that run in its state.
+ */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "script/frame.h"
+#include "script/marshal.h"
+#include "script/marshal_internal.h"
+
+static const char context_key = 0;
+
+hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def) {
+    hf__call *call = lua_newuserdatauv(L, sizeof *call, 3);
+    *call = (hf__call){.generation = visit->generation, .def = def, .position = position};
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+    lua_setmetatable(L, -2);
+    return call;
+}
+
+hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what) {
+    for (hf__visit *visit = l_vm_of(L)->visit; visit != NULL; visit = visit->outer)
+        if (visit->generation == call->generation) {
+            l_budget_check(L, visit->vm->budget);
+            return visit;
+        }
+    l_throwf(L, HF_MIDDLEWARE, "%s was used after its op had ended", what);
+    return NULL;
+}
+
+static hf__call *l_check_call(lua_State *L, const char *method) {
+    hf__call *call = NULL;
+    if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+        if (lua_rawequal(L, -1, -2)) call = lua_touserdata(L, 1);
+        lua_pop(L, 2);
+    }
+    if (call == NULL)
+        l_throwf(L, HF_MIDDLEWARE, "ctx:%s: expected ctx before the arguments; call it with a colon", method);
+    return call;
+}
+
+/* ---- Methods ----------------------------------------------------------------------------------- */
+
+static int l_exec(lua_State *L) {
+    hf__call *call = l_check_call(L, "exec");
+    hf__visit *visit = l_visit_of(L, call, "ctx:exec");
+    if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "ctx:exec was called after the layer had returned");
+    if (lua_type(L, 2) != LUA_TTABLE)
+        return l_throwf(L, HF_MIDDLEWARE, "ctx:exec: expected an op, a table, found %s", luaL_typename(L, 2));
+    if (visit->frame->depth >= visit->frame->host->limits.exec_depth)
+        return l_throwf(L, HF_DEPTH, "ctx:exec within ctx:exec: expected at most %u levels", visit->frame->depth);
+    luaL_checkstack(L, LUA_MINSTACK, "too many layers");
+    visit->frame->depth++;
+    int status = l_descend(L, call, visit, 2, true);
+    visit->frame->depth--;
+    return status == LUA_OK ? 1 : lua_error(L);
+}
+
+static int l_now(lua_State *L) {
+    hf__visit *visit = l_visit_of(L, l_check_call(L, "now"), "ctx:now");
+    lua_pushinteger(L, hf__host_now(visit->frame->host));
+    return 1;
+}
+
+static int l_uuid(lua_State *L) {
+    hf__visit *visit = l_visit_of(L, l_check_call(L, "uuid"), "ctx:uuid");
+    char id[HF__UUID_SIZE + 1];
+    hf_error err;
+    if (hf__host_uuid(visit->frame->host, id, &err) != HF_OK) return l_throw(L, &err);
+    lua_pushlstring(L, id, HF__UUID_SIZE);
+    return 1;
+}
+
+static int l_log(lua_State *L) {
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    const hf__call *call = l_check_call(L, "log");
+    hf__visit *visit = l_visit_of(L, call, "ctx:log");
+    hf__frame *frame = visit->frame;
+    int level = luaL_checkoption(L, 2, NULL, levels);
+    const char *message = luaL_checkstring(L, 3);
+    if (frame->host->log == NULL) return 0;
+    hf_text fields = {0};
+    if (!lua_isnoneornil(L, 4)) {
+        luaL_checktype(L, 4, LUA_TTABLE);
+        fields = l_read_object(L, 4, &frame->arena, &frame->host->limits, "ctx:log fields");
+    }
+    hf__host_log(frame->host, (hf_level)level, hf__frame_layer_name(frame, call->position), message, fields);
+    return 0;
+}
+
+static int l_reply(lua_State *L) {
+    const hf__call *call = l_check_call(L, "reply");
+    l_visit_of(L, call, "ctx:reply");
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2)) {
+        lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    if (lua_type(L, 2) != LUA_TTABLE)
+        return l_throwf(L, HF_MIDDLEWARE, "ctx:reply: expected a result, a table, found %s",
+                        luaL_typename(L, 2));
+    lua_pushliteral(L, "op");
+    lua_pushstring(L, call->def->name);
+    lua_rawset(L, 2);
+    return 1;
+}
+
+static int l_reject(lua_State *L) {
+    hf__call *call = l_check_call(L, "reject");
+    hf__visit *visit = l_visit_of(L, call, "ctx:reject");
+    size_t size;
+    hf_error err;
+    const char *code = luaL_checklstring(L, 2, &size);
+    const char *message = luaL_optstring(L, 3, "refused");
+    if (size == 0 || size >= sizeof err.name)
+        return l_throwf(L, HF_MIDDLEWARE, "ctx:reject: expected a code of 1 to %zu bytes",
+                        sizeof err.name - 1);
+    hf__fail(&err, hf__code_of(code), "%s", message);
+    hf__error_copy(err.name, sizeof err.name, code, size, 1);
+    const char *layer = hf__frame_layer_name(visit->frame, call->position);
+    hf__error_copy(err.layer, sizeof err.layer, layer, strlen(layer), 1);
+    hf__error_copy(err.op, sizeof err.op, call->def->name, strlen(call->def->name), 1);
+    call->refused = true;
+    return l_throw(L, &err);
+}
+
+static int l_after_commit(lua_State *L) {
+    hf__visit *visit = l_visit_of(L, l_check_call(L, "afterCommit"), "ctx:afterCommit");
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (visit->after == LUA_NOREF) {
+        lua_newtable(L);
+        visit->after = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, visit->after);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    return 0;
+}
+
+/* ---- Fields ------------------------------------------------------------------------------------ */
+
+static int l_shared(lua_State *L, hf__visit *visit) {
+    if (visit->shared == LUA_NOREF) {
+        lua_newtable(L);
+        visit->shared = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, visit->shared);
+    return 1;
+}
+
+/* What the host said: one table for each layer's call, so that no layer changes what another sees. */
+static int l_host_field(lua_State *L, hf__visit *visit) {
+    hf__frame *frame = visit->frame;
+    if (frame->context == NULL) return 0;
+    if (lua_getiuservalue(L, 1, HF__CALL_CONTEXT) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        l_push_context(L, &frame->arena, frame->context);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, 1, HF__CALL_CONTEXT);
+    }
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    return 1;
+}
+
+static int l_index(lua_State *L) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1; /* a method */
+    const hf__call *call = lua_touserdata(L, 1);
+    hf__visit *visit = l_visit_of(L, call, "ctx");
+    const hf__layer_def *layer = &visit->frame->chain->layers[call->position];
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    if (strcmp(name, "layer") == 0) {
+        lua_pushstring(L, layer->name);
+        return 1;
+    }
+    if (strcmp(name, "state") == 0) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, layer->state);
+        return 1;
+    }
+    if (strcmp(name, "shared") == 0) return l_shared(L, visit);
+    return l_host_field(L, visit);
+}
+
+static int l_newindex(lua_State *L) {
+    return l_throwf(L, HF_MIDDLEWARE, "ctx is read-only; what a layer wants to keep belongs into ctx.state");
+}
+
+void l_context_setup(lua_State *L) {
+    static const luaL_Reg methods[] = {{"exec", l_exec},
+                                       {"now", l_now},
+                                       {"uuid", l_uuid},
+                                       {"log", l_log},
+                                       {"reply", l_reply},
+                                       {"reject", l_reject},
+                                       {"afterCommit", l_after_commit},
+                                       {NULL, NULL}};
+    lua_createtable(L, 0, 4);
+    luaL_newlib(L, methods);
+    lua_pushcclosure(L, l_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_newindex);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushliteral(L, "ctx");
+    lua_setfield(L, -2, "__metatable");
+    lua_pushliteral(L, "ctx");
+    lua_setfield(L, -2, "__name");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
+}

@@ -1,0 +1,87 @@
+/*
+ * The way of one op through the chain. A frame on the C stack holds whatever C owns while Lua may
+ * throw; it is emptied when the op ends, however it ended.
+ */
+#ifndef HF_SCRIPT_FRAME_H
+#define HF_SCRIPT_FRAME_H
+
+#include "base/arena.h"
+#include "op/host.h"
+#include "op/transaction.h"
+#include "script/chain.h"
+
+/* An op and its answer in C, on the way between Lua and what is below. */
+typedef struct hf__hop {
+    hf_op op;
+    hf_result result;
+    struct hf__hop *next;
+} hf__hop;
+
+typedef struct hf__frame {
+    const hf__chain *chain;
+    hf__transaction *txn;
+    hf__host *host;
+    const hf_context *context; /* NULL for none */
+    hf__arena arena;
+    hf__hop *used, *unused;
+    unsigned depth;
+    hf__visit *visits; /* one for each state that it has entered */
+} hf__frame;
+
+/* Runs `op`, checked and with its id, through the chain, and checks the answer. */
+int hf__frame_run(hf__frame *frame, const hf__op_def *def, const hf_op *op, hf_result *result, hf_error *err);
+
+/* Runs the functions that wait for the commit, where it came, and empties the frame. */
+void hf__frame_end(hf__frame *frame, bool committed);
+
+/* ---- For the files of this room ---------------------------------------------------------------- */
+
+/* Gives `op`, which has been checked, to the layers from position `from` on, or to the terminal below them. */
+int hf__frame_descend(hf__frame *frame, size_t from, const hf__op_def *def, const hf_op *op,
+                      hf_result *result, hf_error *err);
+
+/* The layer at or after `from` that wants the kind; chain->count for none. */
+size_t hf__frame_next(const hf__frame *frame, size_t from, hf__kind kind);
+
+/* Whether a layer that was given `given` may hand on `next`: a read must not become a write. */
+int hf__frame_may_become(const hf__op_def *given, const hf__op_def *next, hf_error *err);
+
+const char *hf__frame_layer_name(const hf__frame *frame, size_t position);
+
+/* One op's stay in the vm: begun at the first crossing. NULL where memory ran out. */
+hf__visit *hf__frame_visit(hf__frame *frame, hf__vm *vm);
+
+/* A hop of the frame's own, and its return once nothing shows it any more. NULL where memory ran out. */
+hf__hop *hf__frame_take_hop(hf__frame *frame);
+void hf__frame_return_hop(hf__frame *frame, hf__hop *hop);
+
+/* The Lua side: runs the layer at `position`, which lives in a vm. */
+int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, const hf_op *op,
+                      hf_result *result, hf_error *err);
+
+/* One call of a Lua layer: what `ctx` is, and what `next` refers to. Its user values: the result that next gave, the
+ * table of the host's context, the error that came from below. */
+enum { HF__CALL_RESULT = 1, HF__CALL_CONTEXT, HF__CALL_ERROR };
+
+typedef struct hf__call {
+    uint64_t generation;
+    const hf__op_def *def;
+    size_t position;
+    bool passing;  /* within next */
+    bool passed;   /* next has succeeded */
+    bool returned; /* the layer has returned */
+    bool refused;  /* ctx:reject was called */
+} hf__call;
+
+/* Puts the metatable of `ctx` into the registry. */
+void l_context_setup(lua_State *L);
+/* A new call on the top. [-0, +1] */
+hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def);
+/* The visit that the call belongs to; throws where its op has ended. */
+hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what);
+
+/* Gives the op table at `index` to the layers below the call's, for `next` or (nested) for `exec`. Returns
+ * LUA_OK with the answer's table on the top, or, all they did being undone, another status with the error. [-0, +1] */
+int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested);
+
+#endif

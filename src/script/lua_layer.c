@@ -1,0 +1,262 @@
+/*
+ * Layers in Lua: one call of a layer, with its `op`, its `next` and its `ctx`. Neighbours in the same
+ * state hand the op's table on as it is; anywhere else it crosses through the C form.
+ */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "op/check.h"
+#include "script/frame.h"
+#include "script/marshal.h"
+
+static int l_next(lua_State *L);
+
+/* Checks what the layer's function returned, which is on the top: leaves the table of its answer. */
+static void l_settle_result(lua_State *L, const hf__call *call, int call_index) {
+    if (lua_isnil(L, -1)) {
+        if (!call->passed)
+            l_throwf(L, HF_MIDDLEWARE, "neither called next nor returned a result for \"%s\"",
+                     call->def->name);
+        lua_pop(L, 1);
+        lua_getiuservalue(L, call_index, HF__CALL_RESULT);
+    }
+    if (lua_type(L, -1) != LUA_TTABLE)
+        l_throwf(L, HF_BAD_RESULT, "returned a %s: expected a result, a table", luaL_typename(L, -1));
+    lua_pushliteral(L, "op");
+    const char *op = lua_rawget(L, -2) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (op == NULL)
+        l_throwf(L, HF_BAD_RESULT, "returned a result without its \"op\": expected op = \"%s\"",
+                 call->def->name);
+    if (strcmp(op, call->def->name) != 0)
+        l_throwf(L, HF_BAD_RESULT, "returned a result of \"%s\": expected one of \"%s\"", op,
+                 call->def->name);
+    lua_pop(L, 1);
+}
+
+/* (op, ctx) -> the answer's table: the layer's function, and what it returned. */
+static int l_handle(lua_State *L) {
+    hf__call *call = lua_touserdata(L, 2);
+    hf__visit *visit = l_visit_of(L, call, "ctx");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, visit->frame->chain->layers[call->position].handlers[call->def->kind]);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, l_next, 1);
+    lua_pushvalue(L, 2);
+    lua_call(L, 3, 1);
+    call->returned = true;
+    l_budget_check(L, visit->vm->budget); /* a script may have swallowed it */
+    l_settle_result(L, call, 2);
+    return 1;
+}
+
+/* Whether the error on the top is the layer's own slip, which its onError = "continue" covers. */
+static bool l_is_own_slip(lua_State *L, const hf__call *call, const hf__visit *visit, int call_index) {
+    if (call->refused || (visit->vm->budget != NULL && visit->vm->budget->spent != HF_OK)) return false;
+    lua_getiuservalue(L, call_index, HF__CALL_ERROR);
+    bool from_below = lua_rawequal(L, -1, -2);
+    lua_pop(L, 1);
+    return !from_below;
+}
+
+/* [op, ctx] -> [answer's table]: a layer whose slips are logged, and passed over. It works on copies. */
+static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int op) {
+    lua_pushcfunction(L, l_handle);
+    l_push_copy(L, op);
+    lua_pushvalue(L, op + 1);
+    if (l_protected_call(L, 2, 1) == LUA_OK) return;
+    if (!l_is_own_slip(L, call, visit, op + 1)) lua_error(L);
+    hf_error err;
+    l_read_error(L, -1, &err);
+    hf__host_log_error(visit->frame->host, "passed over", &err);
+    lua_settop(L, op + 1);
+    call->returned = true;
+    if (call->passed)
+        lua_getiuservalue(L, op + 1, HF__CALL_RESULT);
+    else if (l_descend(L, call, visit, op, false) != LUA_OK)
+        lua_error(L);
+}
+
+/* [op table] -> [answer's table]: calls the layer at `position`. */
+static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const hf__op_def *def) {
+    luaL_checkstack(L, 12, "too many layers");
+    int op = lua_gettop(L);
+    size_t outer_layer = visit->layer;
+    const char *outer_op = visit->op;
+    visit->layer = position; /* whoever catches an error puts the outer ones back */
+    visit->op = def->name;
+    hf__call *call = l_new_call(L, visit, position, def);
+    if (visit->frame->chain->layers[position].tolerated) {
+        l_call_tolerated(L, visit, call, op);
+    } else {
+        lua_pushcfunction(L, l_handle);
+        lua_pushvalue(L, op);
+        lua_pushvalue(L, op + 1);
+        lua_call(L, 2, 1);
+    }
+    visit->layer = outer_layer;
+    visit->op = outer_op;
+    lua_replace(L, op);
+    lua_settop(L, op);
+}
+
+/* ---- Downwards --------------------------------------------------------------------------------- */
+
+typedef struct descent {
+    hf__call *call;
+    hf__visit *visit;
+    bool nested; /* exec, rather than next */
+} descent;
+
+/* Gives the table at index 1 its minted id, where it lacks one. */
+static void l_mint(lua_State *L, hf__frame *frame, const hf__op_def *def) {
+    if (def->mints == HF__MINTS_NOTHING) return;
+    const char *field = def->mints == HF__MINTS_MESSAGE ? "messageId" : "conversationId";
+    lua_pushstring(L, field);
+    lua_rawget(L, 1);
+    if (lua_isnil(L, -1) || hf__is_null(L, -1)) {
+        char id[HF__UUID_SIZE + 1];
+        hf_error err;
+        if (hf__host_uuid(frame->host, id, &err) != HF_OK) l_throw(L, &err);
+        lua_pushstring(L, field);
+        lua_pushlstring(L, id, HF__UUID_SIZE);
+        lua_rawset(L, 1);
+    }
+    lua_settop(L, 1);
+}
+
+/* (op table, light descent) -> answer's table */
+static int l_descend_protected(lua_State *L) {
+    descent *way = lua_touserdata(L, 2);
+    hf__visit *visit = way->visit;
+    hf__frame *frame = visit->frame;
+    hf_error err;
+    lua_settop(L, 1);
+    const hf__op_def *def = l_op_def(L, 1);
+    if (!way->nested && hf__frame_may_become(way->call->def, def, &err) != HF_OK)
+        l_throw_own(L, &err);
+    l_mint(L, frame, def);
+    size_t position = hf__frame_next(frame, way->call->position + 1, def->kind);
+    if (position < frame->chain->count && frame->chain->layers[position].vm == visit->vm) {
+        l_call_layer(L, visit, position, def);
+        return 1;
+    }
+    hf__hop *hop = hf__frame_take_hop(frame);
+    if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
+    l_read_op(L, 1, &frame->arena, &frame->host->limits, def, &hop->op);
+    if (hf__op_check(&hop->op, &frame->host->limits, NULL, &err) != HF_OK) {
+        err.op[0] = '\0'; /* the slip is in the layer's work on the op that it was given */
+        return l_throw_own(L, &err);
+    }
+    hf__budget_pause(visit->vm->budget);
+    int rc = hf__frame_descend(frame, way->call->position + 1, def, &hop->op, &hop->result, &err);
+    hf__budget_resume(visit->vm->budget);
+    hf__budget_grant(visit->vm->budget);
+    if (rc != HF_OK) {
+        hf__error_about(&err, &hop->op);
+        return l_throw(L, &err);
+    }
+    l_push_result(L, &frame->arena, def, &hop->result);
+    hf__budget_granted(visit->vm->budget);
+    hf__frame_return_hop(frame, hop);
+    return 1;
+}
+
+int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested) {
+    hf__frame *frame = visit->frame;
+    descent way = {call, visit, nested};
+    hf_error err;
+    hf__mark mark;
+    index = lua_absindex(L, index);
+    luaL_checkstack(L, 6, "too many layers");
+    if (hf__transaction_mark(frame->txn, &mark, &err) != HF_OK) {
+        l_push_error(L, &err);
+        return LUA_ERRRUN;
+    }
+    size_t layer = visit->layer;
+    const char *op = visit->op;
+    unsigned depth = frame->depth;
+    lua_State *entry = visit->vm->L;
+    visit->vm->L = L; /* what comes up from C below enters here, a coroutine perhaps */
+    lua_pushcfunction(L, l_descend_protected);
+    lua_pushvalue(L, index);
+    lua_pushlightuserdata(L, &way);
+    int status = l_protected_call(L, 2, 1);
+    visit->vm->L = entry;
+    visit->layer = layer;
+    visit->op = op;
+    frame->depth = depth;
+    if (status != LUA_OK) {
+        hf__transaction_undo(frame->txn, mark);
+    } else if (hf__transaction_release(frame->txn, mark, &err) != HF_OK) {
+        l_push_error(L, &err);
+        return LUA_ERRRUN;
+    }
+    return status;
+}
+
+static int l_next(lua_State *L) {
+    hf__call *call = lua_touserdata(L, lua_upvalueindex(1));
+    hf__visit *visit = l_visit_of(L, call, "next");
+    if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "next was called after the layer had returned");
+    if (call->passing) return l_throwf(L, HF_MIDDLEWARE, "next was called while it runs");
+    if (call->passed) return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
+    if (lua_type(L, 1) != LUA_TTABLE)
+        return l_throwf(L, HF_MIDDLEWARE, "next: expected the op, a table, found %s", luaL_typename(L, 1));
+    luaL_checkstack(L, LUA_MINSTACK, "too many layers");
+    call->passing = true;
+    int status = l_descend(L, call, visit, 1, false);
+    call->passing = false;
+    if (status != LUA_OK) {
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, lua_upvalueindex(1), HF__CALL_ERROR);
+        return lua_error(L);
+    }
+    call->passed = true;
+    if (visit->frame->chain->layers[call->position].tolerated)
+        l_push_copy(L, -1);
+    else
+        lua_pushvalue(L, -1);
+    lua_setiuservalue(L, lua_upvalueindex(1), HF__CALL_RESULT);
+    return 1;
+}
+
+/* ---- In from C --------------------------------------------------------------------------------- */
+
+typedef struct entry {
+    hf__frame *frame;
+    hf__visit *visit;
+    size_t position;
+    const hf__op_def *def;
+    const hf_op *op;
+    hf_result *result;
+} entry;
+
+static int l_enter(lua_State *L) {
+    entry *in = lua_touserdata(L, 1);
+    hf__frame *frame = in->frame;
+    hf__budget_grant(in->visit->vm->budget);
+    l_push_op(L, &frame->arena, in->def, in->op);
+    hf__budget_granted(in->visit->vm->budget);
+    l_call_layer(L, in->visit, in->position, in->def);
+    in->visit->layer = in->position; /* a slip in the answer is told as this layer's */
+    in->visit->op = in->def->name;
+    l_read_result(L, -1, &frame->arena, &frame->host->limits, in->def, in->result);
+    return 0;
+}
+
+int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, const hf_op *op,
+                      hf_result *result, hf_error *err) {
+    hf__visit *visit = hf__frame_visit(frame, frame->chain->layers[position].vm);
+    if (visit == NULL) return hf__fail_memory(err);
+    entry in = {frame, visit, position, def, op, result};
+    size_t layer = visit->layer;
+    const char *outer_op = visit->op;
+    if (layer == SIZE_MAX) hf__budget_begin(visit->vm->budget); /* in a batch, each op has its own */
+    hf__budget_resume(visit->vm->budget);
+    int rc = hf__lua_enter(visit->vm->L, l_enter, &in, 0, err);
+    hf__budget_pause(visit->vm->budget);
+    visit->layer = layer;
+    visit->op = outer_op;
+    return rc;
+}

@@ -1,0 +1,74 @@
+/*
+ * Lua tables from and to ops, answers, errors and JSON values: the one codec of the Lua form.
+ *
+ * Every function here that begins with l_ may throw a Lua error. C memory that a throw would leak is
+ * always in an arena that the caller has anchored elsewhere.
+ */
+#ifndef HF_SCRIPT_MARSHAL_H
+#define HF_SCRIPT_MARSHAL_H
+
+#include <lua.h>
+
+#include "base/value.h"
+#include "op/record.h"
+
+/* Puts what the codec needs into the state's registry: the metatables of lists and errors, and the map
+ * from decoded objects to the text they came from. Harmless when repeated. */
+void l_marshal_setup(lua_State *L);
+
+/* JSON null, wherever nil cannot stand. */
+void hf__push_null(lua_State *L);
+bool hf__is_null(lua_State *L, int index);
+
+/* Makes the table on the top a list that stays one when it is empty; whether a table is one. [-0, +0] */
+void l_mark_list(lua_State *L);
+bool l_is_list(lua_State *L, int index);
+
+/* A JSON value as a Lua value. [-0, +1] */
+void l_push_value(lua_State *L, const hf__value *value);
+
+/* A Lua value as a JSON value: text is UTF-8 without NUL, numbers are finite, tables are lists or have
+ * text keys only, nesting is at most `depth`, and the whole takes at most `bytes` as JSON. `what` names it
+ * in the message of the HF_INVALID that is thrown otherwise. [-0, +0] */
+hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
+                        const char *what);
+
+/* A JSON object's text as a table that remembers the text. [-0, +1] */
+void l_push_object(lua_State *L, hf__arena *arena, hf_text json);
+
+/* A copy of the table at `index`, and of the tables within it. [-0, +1] */
+void l_push_copy(lua_State *L, int index);
+
+/* An op or an answer as a table with its `op`. [-0, +1] */
+void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op);
+void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result);
+
+/* The op that the table at `index` names; throws HF_INVALID for what is no op. [-0, +0] */
+const hf__op_def *l_op_def(lua_State *L, int index);
+
+/* Reads the table at `index`. What `out` shows borrows from the table, which must stay where it is, or lives in
+ * `arena`. Throws HF_INVALID, naming the field. Bounds are left to hf__op_check. [-0, +0] */
+void l_read_op(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
+               hf_op *out);
+
+/* Reads an answer, and copies it into the memory of `out`. Throws HF_BAD_RESULT. [-0, +0] */
+void l_read_result(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
+                   hf_result *out);
+
+/* Reads what a host says of the caller, {requestId = ..., ...}; nil gives zeroes. [-0, +0] */
+void l_read_context(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_context *out);
+void l_push_context(lua_State *L, hf__arena *arena, const hf_context *context);
+
+/* Errors. l_push_error makes the table of an hf_error; l_throw throws it as it is; l_throw_own as the slip of
+ * the layer that runs just now, where one does; l_throwf makes a new one for that. l_read_error reads one back; what is no error table of ours becomes HF_MIDDLEWARE. */
+void l_push_error(lua_State *L, const hf_error *err);
+int l_throw(lua_State *L, const hf_error *err);
+int l_throw_own(lua_State *L, const hf_error *err);
+int l_throwf(lua_State *L, hf_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void l_read_error(lua_State *L, int index, hf_error *err);
+
+/* Whether the value is an error table of ours; makes the table at `index` one. */
+bool l_is_error(lua_State *L, int index);
+void l_mark_error(lua_State *L, int index);
+
+#endif

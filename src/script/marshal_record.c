@@ -1,0 +1,446 @@
+/*
+ * Ops and answers in Lua. Both are walked by their records (op/record.h): a field that joins the list
+ * of ops is pushed and read here without another line.
+ */
+#include <lauxlib.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "script/marshal.h"
+#include "script/marshal_internal.h"
+
+void l_marshal_setup(lua_State *L) {
+    l_value_setup(L);
+    l_error_setup(L);
+}
+
+/* The member at the field's offset. */
+#define MEMBER(base, field, type) ((type *)(void *)((char *)(base) + (field)->offset))
+#define CONST_MEMBER(base, field, type) ((const type *)(const void *)((const char *)(base) + (field)->offset))
+
+/* Puts a list - a pointer of some type, and behind it the count - into the field's member. */
+static void set_list(const hf__field *field, void *base, const void *items, size_t count) {
+    hf__list list = {items, count};
+    memcpy((char *)base + field->offset, &list, sizeof list);
+}
+
+/* ---- Pushing ----------------------------------------------------------------------------------- */
+
+static void l_push_record(lua_State *L, hf__arena *arena, const hf__record *record, const void *base);
+
+static void l_push_text(lua_State *L, hf_text text) {
+    lua_pushlstring(L, text.data, text.size);
+}
+
+static void l_push_texts(lua_State *L, const hf_text *texts, size_t count) {
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        l_push_text(L, texts[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    l_mark_list(L);
+}
+
+static void l_push_rows(lua_State *L, hf__arena *arena, const hf__field *field, const void *rows,
+                        size_t count) {
+    size_t size;
+    const hf__record *record = hf__row_record(field->type, &size);
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        l_push_record(L, arena, record, (const char *)rows + i * size);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    l_mark_list(L);
+}
+
+static void l_push_ops(lua_State *L, hf__arena *arena, const hf_op *ops, size_t count) {
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        l_push_op(L, arena, hf__op_find(ops[i].op, strlen(ops[i].op)), &ops[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    l_mark_list(L);
+}
+
+static void l_push_results(lua_State *L, hf__arena *arena, const hf_result *results, size_t count) {
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        l_push_result(L, arena, hf__op_find(results[i].op, strlen(results[i].op)), &results[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    l_mark_list(L);
+}
+
+static void l_push_field(lua_State *L, hf__arena *arena, const hf__field *field, const void *base) {
+    hf__list list = hf__field_list(field, base);
+    switch (field->type) {
+    case HF__T_ID:
+    case HF__T_ROLE:
+    case HF__T_TEXT:
+    case HF__T_CONTENT: l_push_text(L, *CONST_MEMBER(base, field, hf_text)); return;
+    case HF__T_OBJECT: l_push_object(L, arena, *CONST_MEMBER(base, field, hf_text)); return;
+    case HF__T_TIME:
+    case HF__T_LIMIT:
+    case HF__T_COUNT: lua_pushinteger(L, *CONST_MEMBER(base, field, int64_t)); return;
+    case HF__T_FLAG: lua_pushboolean(L, *CONST_MEMBER(base, field, int) == HF_YES); return;
+    case HF__T_BOOL: lua_pushboolean(L, *CONST_MEMBER(base, field, int)); return;
+    case HF__T_STATE: lua_pushstring(L, hf__state_name(*CONST_MEMBER(base, field, hf_state))); return;
+    case HF__T_STATES:
+    case HF__T_IDS: l_push_texts(L, list.items, list.count); return;
+    case HF__T_OPS: l_push_ops(L, arena, list.items, list.count); return;
+    case HF__T_RESULTS: l_push_results(L, arena, list.items, list.count); return;
+    case HF__T_MESSAGE:
+    case HF__T_CONVERSATION: {
+        size_t size;
+        l_push_record(L, arena, hf__row_record(field->type, &size), list.items);
+        return;
+    }
+    case HF__T_MESSAGES:
+    case HF__T_CONVERSATIONS: l_push_rows(L, arena, field, list.items, list.count); return;
+    }
+}
+
+/* Sets the record's fields in the table on the top. */
+static void l_set_fields(lua_State *L, hf__arena *arena, const hf__record *record, const void *base) {
+    for (const hf__field *field = record->fields; field < record->fields + record->count; field++) {
+        bool always = field->required && field->type >= HF__T_IDS;
+        if (!always && hf__field_absent(field, base)) continue;
+        if (field->group == NULL) {
+            l_push_field(L, arena, field, base);
+            lua_setfield(L, -2, field->name);
+            continue;
+        }
+        if (lua_getfield(L, -1, field->group) == LUA_TNIL) {
+            lua_pop(L, 1);
+            lua_newtable(L);
+            lua_pushvalue(L, -1);
+            lua_setfield(L, -3, field->group);
+        }
+        l_push_field(L, arena, field, base);
+        lua_setfield(L, -2, field->name);
+        lua_pop(L, 1);
+    }
+}
+
+static void l_push_record(lua_State *L, hf__arena *arena, const hf__record *record, const void *base) {
+    luaL_checkstack(L, 6, NULL);
+    lua_createtable(L, 0, (int)record->count);
+    l_set_fields(L, arena, record, base);
+}
+
+static void l_push_named(lua_State *L, hf__arena *arena, const char *op, const hf__record *record,
+                         const void *base) {
+    luaL_checkstack(L, 6, NULL);
+    lua_createtable(L, 0, (int)record->count + 1);
+    lua_pushstring(L, op);
+    lua_setfield(L, -2, "op");
+    l_set_fields(L, arena, record, base);
+}
+
+void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op) {
+    l_push_named(L, arena, def->name, &def->fields, op);
+}
+
+void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result) {
+    l_push_named(L, arena, def->name, &def->answer, result);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------- */
+
+/* One reading: of an op (`copy` NULL, texts are borrowed) or of an answer (texts go into `copy`). */
+typedef struct reading {
+    hf__arena *arena;
+    const hf__limits *limits;
+    hf_result *copy;
+    hf_code code;     /* what a slip is */
+    const char *kind; /* "op" or "result" */
+    const char *op;
+} reading;
+
+static void l_read_record(lua_State *L, int index, reading *r, const hf__record *record, const char *group,
+                          void *base);
+
+/* Throws: the value on the top is not what the field expects. */
+static int l_misfit(lua_State *L, reading *r, const hf__field *field) {
+    const char *found = hf__is_null(L, -1) ? "null" : luaL_typename(L, -1);
+    if (lua_type(L, -1) == LUA_TNUMBER) found = lua_isinteger(L, -1) ? "an integer" : "a float";
+    return l_throwf(L, r->code, "field \"%s\" of the %s: expected %s, found %s", field->name, r->kind,
+                    hf__type_expectation(field->type), found);
+}
+
+static void *l_memory(lua_State *L, reading *r, size_t count, size_t size) {
+    void *memory = NULL;
+    if (r->copy == NULL)
+        memory = hf__arena_array(r->arena, count, size);
+    else if (count < SIZE_MAX / size)
+        memory = hf_result_alloc(r->copy, count * size);
+    if (memory == NULL) l_throwf(L, HF_MEMORY, "out of memory reading the %s", r->kind);
+    return memory;
+}
+
+/* The string on the top. */
+static hf_text l_text(lua_State *L, reading *r, hf_text text) {
+    if (r->copy == NULL) return text;
+    hf_text copy = hf_result_text(r->copy, text);
+    if (copy.data == NULL) l_throwf(L, HF_MEMORY, "out of memory reading the %s", r->kind);
+    return copy;
+}
+
+static hf_text l_string(lua_State *L, reading *r, const hf__field *field) {
+    if (lua_type(L, -1) != LUA_TSTRING) l_misfit(L, r, field);
+    hf_text text;
+    text.data = lua_tolstring(L, -1, &text.size);
+    return l_text(L, r, text);
+}
+
+static int64_t l_integer(lua_State *L, reading *r, const hf__field *field, int64_t least) {
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < least) l_misfit(L, r, field);
+    return lua_tointeger(L, -1);
+}
+
+static hf_text l_object(lua_State *L, reading *r, const hf__field *field) {
+    if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
+    char what[96];
+    snprintf(what, sizeof what, "field \"%s\" of the %s", field->name, r->kind);
+    return l_text(L, r, l_read_object(L, -1, r->arena, r->limits, what));
+}
+
+/* The length of the list on the top, bounded before anything is allocated for it. */
+static size_t l_list_length(lua_State *L, reading *r, const hf__field *field) {
+    if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
+    size_t count = lua_rawlen(L, -1), keys = 0;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        keys++;
+    if (keys != count)
+        l_throwf(L, r->code,
+                 "field \"%s\" of the %s: expected a list, found a table with other keys or holes",
+                 field->name, r->kind);
+    if (field->type == HF__T_OPS && count > r->limits->batch)
+        l_throwf(L, r->code, "field \"%s\" of the %s: expected at most %zu ops, found %zu", field->name,
+                 r->kind, r->limits->batch, count);
+    return count;
+}
+
+static void l_read_texts(lua_State *L, reading *r, const hf__field *field, void *base) {
+    size_t count = l_list_length(L, r, field);
+    hf_text *texts = l_memory(L, r, count, sizeof *texts);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        texts[i] = l_string(L, r, field);
+        lua_pop(L, 1);
+    }
+    set_list(field, base, texts, count);
+}
+
+static void l_read_ops(lua_State *L, reading *r, const hf__field *field, void *base) {
+    size_t count = l_list_length(L, r, field);
+    hf_op *ops = l_memory(L, r, count, sizeof *ops);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        const hf__op_def *def = l_op_def(L, -1);
+        if (def->kind == HF__KIND_batch) l_throwf(L, r->code, "ops[%zu]: batches do not nest", i);
+        l_read_op(L, -1, r->arena, r->limits, def, &ops[i]);
+        lua_pop(L, 1);
+    }
+    set_list(field, base, ops, count);
+}
+
+static void l_read_results(lua_State *L, reading *r, const hf__field *field, void *base) {
+    size_t count = l_list_length(L, r, field);
+    hf_result *results = l_memory(L, r, count, sizeof *results);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
+        const hf__op_def *def = l_op_def(L, -1);
+        if (def->kind == HF__KIND_batch) l_throwf(L, r->code, "results[%zu]: batches do not nest", i);
+        results[i].op = def->name;
+        reading inner = *r;
+        inner.op = def->name;
+        l_read_record(L, -1, &inner, &def->answer, NULL, &results[i]);
+        lua_pop(L, 1);
+    }
+    set_list(field, base, results, count);
+}
+
+static void l_read_rows(lua_State *L, reading *r, const hf__field *field, void *base) {
+    size_t size, count = l_list_length(L, r, field);
+    const hf__record *record = hf__row_record(field->type, &size);
+    char *rows = l_memory(L, r, count, size);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
+        l_read_record(L, -1, r, record, NULL, rows + i * size);
+        lua_pop(L, 1);
+    }
+    set_list(field, base, rows, count);
+}
+
+/* Reads the value on the top into the field's member. */
+static void l_read_field(lua_State *L, reading *r, const hf__field *field, void *base) {
+    switch (field->type) {
+    case HF__T_ID:
+    case HF__T_ROLE:
+    case HF__T_TEXT:
+    case HF__T_CONTENT: *MEMBER(base, field, hf_text) = l_string(L, r, field); return;
+    case HF__T_OBJECT: *MEMBER(base, field, hf_text) = l_object(L, r, field); return;
+    case HF__T_TIME:
+    case HF__T_LIMIT: *MEMBER(base, field, int64_t) = l_integer(L, r, field, 1); return;
+    case HF__T_COUNT: *MEMBER(base, field, int64_t) = l_integer(L, r, field, 0); return;
+    case HF__T_FLAG:
+        if (!lua_isboolean(L, -1)) l_misfit(L, r, field);
+        *MEMBER(base, field, int) = lua_toboolean(L, -1) ? HF_YES : r->copy != NULL ? 0 : HF_NO;
+        return;
+    case HF__T_BOOL:
+        if (!lua_isboolean(L, -1)) l_misfit(L, r, field);
+        *MEMBER(base, field, int) = lua_toboolean(L, -1);
+        return;
+    case HF__T_STATE: {
+        hf_state state = HF_STATE_ABSENT;
+        if (lua_type(L, -1) == LUA_TSTRING) state = hf__state_of(hf_text_of(lua_tostring(L, -1)));
+        if (state == HF_STATE_ABSENT) l_misfit(L, r, field);
+        *MEMBER(base, field, hf_state) = state;
+        return;
+    }
+    case HF__T_STATES:
+    case HF__T_IDS: l_read_texts(L, r, field, base); return;
+    case HF__T_OPS: l_read_ops(L, r, field, base); return;
+    case HF__T_RESULTS: l_read_results(L, r, field, base); return;
+    case HF__T_MESSAGE:
+    case HF__T_CONVERSATION: {
+        size_t size;
+        const hf__record *record = hf__row_record(field->type, &size);
+        if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
+        void *row = l_memory(L, r, 1, size);
+        l_read_record(L, -1, r, record, NULL, row);
+        memcpy((char *)base + field->offset, &row, sizeof row);
+        return;
+    }
+    case HF__T_MESSAGES:
+    case HF__T_CONVERSATIONS: l_read_rows(L, r, field, base); return;
+    }
+}
+
+/* Reads the table at `index` into the struct at `base`; of the record, only the fields in `group`. */
+static void l_read_record(lua_State *L, int index, reading *r, const hf__record *record, const char *group,
+                          void *base) {
+    uint32_t found = 0;
+    bool named = record != &hf__message_record && record != &hf__conversation_record && group == NULL;
+    index = lua_absindex(L, index);
+    luaL_checkstack(L, 8, "a table nests too deep");
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            l_throwf(L, r->code, "the %s \"%s\" has a key that is a %s: expected the names of fields",
+                     r->kind, r->op, luaL_typename(L, -2));
+        hf_text name;
+        name.data = lua_tolstring(L, -2, &name.size);
+        if (named && strcmp(name.data, "op") == 0) continue;
+        bool is_group = false;
+        const hf__field *field = hf__record_find(record, group, name, &is_group);
+        if (field == NULL && !is_group) {
+            hf_error err;
+            hf__unknown_field(record, group, name, r->kind, r->op, &err);
+            hf_code code = r->code;
+            l_throwf(L, code, "%s", err.message);
+        }
+        bool absent = hf__is_null(L, -1);
+        if (is_group && !absent) {
+            if (lua_type(L, -1) != LUA_TTABLE)
+                l_throwf(L, r->code, "field \"%s\" of the %s: expected a table, found a %s", name.data,
+                         r->kind, luaL_typename(L, -1));
+            l_read_record(L, -1, r, record, name.data, base);
+        } else if (!is_group && !absent) {
+            l_read_field(L, r, field, base);
+            found |= (uint32_t)1 << (field - record->fields);
+        }
+    }
+    for (size_t i = 0; i < record->count; i++) {
+        const hf__field *field = &record->fields[i];
+        bool here = field->group == group ||
+                    (field->group != NULL && group != NULL && strcmp(field->group, group) == 0);
+        if (field->required && here && (found & (uint32_t)1 << i) == 0)
+            l_throwf(L, r->code, "field \"%s\" of the %s \"%s\" is missing: expected %s", field->name,
+                     r->kind, r->op, hf__type_expectation(field->type));
+    }
+}
+
+const hf__op_def *l_op_def(lua_State *L, int index) {
+    index = lua_absindex(L, index);
+    luaL_checkstack(L, 3, NULL);
+    if (lua_type(L, index) != LUA_TTABLE)
+        l_throwf(L, HF_INVALID, "expected an op, a table, found a %s", luaL_typename(L, index));
+    lua_pushliteral(L, "op");
+    if (lua_rawget(L, index) != LUA_TSTRING)
+        l_throwf(L, HF_INVALID, "field \"op\": expected the name of an op, found a %s", luaL_typename(L, -1));
+    hf_text name;
+    name.data = lua_tolstring(L, -1, &name.size);
+    const hf__op_def *def = hf__op_find(name.data, name.size);
+    if (def == NULL) {
+        hf_error err;
+        hf__unknown_op(name, &err);
+        l_throw_own(L, &err);
+    }
+    lua_pop(L, 1);
+    return def;
+}
+
+void l_read_op(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
+               hf_op *out) {
+    reading r = {arena, limits, NULL, HF_INVALID, "op", def->name};
+    *out = (hf_op){.op = def->name};
+    l_read_record(L, index, &r, &def->fields, NULL, out);
+}
+
+void l_read_result(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
+                   hf_result *out) {
+    reading r = {arena, limits, out, HF_BAD_RESULT, "result", def->name};
+    out->op = def->name;
+    l_read_record(L, index, &r, &def->answer, NULL, out);
+}
+
+/* ---- The context ------------------------------------------------------------------------------- */
+
+void l_push_context(lua_State *L, hf__arena *arena, const hf_context *context) {
+    luaL_checkstack(L, 6, NULL);
+    if (context != NULL && context->extras.data != NULL)
+        l_push_object(L, arena, context->extras);
+    else
+        lua_newtable(L);
+    if (context != NULL) l_set_fields(L, arena, &hf__context_record, context);
+}
+
+/* The host's fields apart from the rest, which becomes the extras. */
+static void l_split_context(lua_State *L, int index, reading *r, hf_context *out) {
+    lua_newtable(L);
+    int extras = lua_gettop(L);
+    bool any = false;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        const hf__field *field = NULL;
+        if (lua_type(L, -2) == LUA_TSTRING) {
+            bool is_group;
+            field = hf__record_find(&hf__context_record, NULL, hf_text_of(lua_tostring(L, -2)), &is_group);
+        }
+        if (field != NULL) {
+            if (!hf__is_null(L, -1)) l_read_field(L, r, field, out);
+            continue;
+        }
+        any = true;
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, extras);
+    }
+    if (any) out->extras = l_read_object(L, extras, r->arena, r->limits, "context");
+    lua_pop(L, 1);
+}
+
+void l_read_context(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_context *out) {
+    reading r = {arena, limits, NULL, HF_INVALID, "context", "ctx"};
+    *out = (hf_context){0};
+    if (lua_isnoneornil(L, index)) return;
+    if (lua_type(L, index) != LUA_TTABLE)
+        l_throwf(L, HF_INVALID, "context: expected a table, found a %s", luaL_typename(L, index));
+    luaL_checkstack(L, 8, NULL);
+    l_split_context(L, lua_absindex(L, index), &r, out);
+}

@@ -1,0 +1,195 @@
+/*
+ * Lua states and the way into them. A longjmp never crosses C code of ours that holds anything: every
+ * entry goes through hf__lua_enter, which turns what was raised into an hf_error, itself protected.
+ */
+#include "script/vm.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "script/frame.h"
+#include "script/guard.h"
+#include "script/marshal.h"
+#include "script/sandbox.h"
+
+static const char vm_key = 0;
+
+static const luaL_Reg safe_libraries[] = {{"_G", luaopen_base},     {"table", luaopen_table}, {"string", luaopen_string},
+                                          {"math", luaopen_math},   {"utf8", luaopen_utf8},   {"os", luaopen_os},
+                                          {NULL, NULL}};
+
+/* (light vm): what the sandbox's allow-list picks from, which scripts never see as it is, or everything for
+ * scripts that are trusted. */
+static int l_open_libraries(lua_State *L) {
+    hf__vm *vm = lua_touserdata(L, 1);
+    if (vm->budget == NULL) luaL_openlibs(L);
+    for (const luaL_Reg *library = safe_libraries; vm->budget != NULL && library->func != NULL; library++) {
+        luaL_requiref(L, library->name, library->func, 1);
+        lua_pop(L, 1);
+    }
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &vm_key);
+    l_marshal_setup(L);
+    l_context_setup(L);
+    if (vm->budget == NULL) return 0;
+    l_push_environment(L, NULL, false);
+    lua_getfield(L, -1, "string");
+    l_guard_strings(L);
+    return 0;
+}
+
+hf__vm *hf__vm_new(const hf__budget_limits *limits) {
+    hf__vm *vm = hf__alloc_zero(sizeof *vm);
+    hf__budget *budget = hf__alloc_zero(sizeof *budget);
+    if (vm != NULL && budget != NULL) {
+        vm->own = true;
+        vm->memory = budget;
+        vm->L = lua_newstate(hf__budget_allocate, budget);
+    } else {
+        hf__free(budget);
+    }
+    if (vm != NULL && vm->L != NULL) {
+        budget->L = vm->L;
+        if (limits != NULL) {
+            budget->limits = *limits;
+            vm->budget = budget;
+        }
+        lua_pushcfunction(vm->L, l_open_libraries);
+        lua_pushlightuserdata(vm->L, vm);
+        if (lua_pcall(vm->L, 1, 0, 0) == LUA_OK) {
+            hf__budget_begin(vm->budget);
+            return vm;
+        }
+    }
+    hf__vm_free(vm);
+    return NULL;
+}
+
+void hf__vm_free(hf__vm *vm) {
+    if (vm == NULL) return;
+    if (vm->L != NULL) lua_close(vm->L);
+    hf__free(vm->memory);
+    hf__free(vm);
+}
+
+hf__vm *l_vm_of(lua_State *L) {
+    luaL_checkstack(L, 4, NULL);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &vm_key);
+    hf__vm *vm = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (vm != NULL) return vm;
+    l_marshal_setup(L);
+    l_context_setup(L);
+    vm = lua_newuserdatauv(L, sizeof *vm, 0);
+    *vm = (hf__vm){0};
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    vm->L = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &vm_key);
+    return vm;
+}
+
+void l_say_where(lua_State *L) {
+    const hf__visit *visit = l_vm_of(L)->visit;
+    if (visit == NULL || visit->layer == SIZE_MAX) return;
+    const char *const names[] = {"layer", "op"};
+    const char *const values[] = {hf__frame_layer_name(visit->frame, visit->layer), visit->op};
+    for (int i = 0; i < 2; i++) {
+        lua_pushstring(L, names[i]);
+        if (lua_rawget(L, -2) == LUA_TNIL) {
+            lua_pushstring(L, names[i]);
+            lua_pushstring(L, values[i]);
+            lua_rawset(L, -4);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+static void l_set_raw(lua_State *L, const char *name) { /* [table, value] -> [table] */
+    lua_pushstring(L, name);
+    lua_insert(L, -2);
+    lua_rawset(L, -3);
+}
+
+/* A layer's own error, {code = "denied", message = ...}: whether it is one. */
+static bool l_has_code(lua_State *L, int index) {
+    lua_pushliteral(L, "code");
+    size_t size = 0;
+    bool good = lua_rawget(L, index) == LUA_TSTRING && lua_rawlen(L, -1) > 0;
+    if (good) {
+        lua_tolstring(L, -1, &size);
+        good = size < sizeof(((hf_error *)0)->name);
+    }
+    lua_pop(L, 1);
+    return good;
+}
+
+/* The message handler: makes an error table of whatever was raised, where it was raised. */
+static int l_describe_error(lua_State *L) {
+    hf__budget_grant(l_vm_of(L)->budget); /* whoever made the protected call takes it back */
+    luaL_checkstack(L, 8, NULL);
+    if (l_is_error(L, 1)) return 1;
+    bool table = lua_type(L, 1) == LUA_TTABLE && !lua_getmetatable(L, 1);
+    if (table && l_has_code(L, 1)) {
+        l_mark_error(L, 1);
+        lua_settop(L, 1);
+        l_say_where(L);
+        return 1;
+    }
+    lua_newtable(L);
+    int error = lua_gettop(L);
+    lua_pushliteral(L, "middleware");
+    l_set_raw(L, "code");
+    if (lua_type(L, 1) == LUA_TSTRING || lua_type(L, 1) == LUA_TNUMBER)
+        lua_pushvalue(L, 1), lua_tostring(L, -1);
+    else
+        lua_pushfstring(L, "raised a %s: expected text, or a table with a `code`", luaL_typename(L, 1));
+    l_set_raw(L, "message");
+    luaL_traceback(L, L, NULL, 1);
+    l_set_raw(L, "traceback");
+    l_mark_error(L, error);
+    l_say_where(L);
+    return 1;
+}
+
+int l_protected_call(lua_State *L, int arguments, int results) {
+    hf__budget *budget = l_vm_of(L)->budget;
+    unsigned grants = budget != NULL ? budget->grants : 0;
+    int handler = lua_gettop(L) - arguments;
+    lua_pushcfunction(L, l_describe_error);
+    lua_insert(L, handler);
+    int status = lua_pcall(L, arguments, results, handler);
+    lua_remove(L, handler);
+    if (budget != NULL) budget->grants = grants;
+    return status;
+}
+
+static int l_error_to_c(lua_State *L) {
+    l_read_error(L, 1, lua_touserdata(L, 2));
+    return 0;
+}
+
+int hf__lua_enter(lua_State *L, lua_CFunction body, void *data, int index, hf_error *err) {
+    hf_error unwanted;
+    if (err == NULL) err = &unwanted;
+    if (!lua_checkstack(L, LUA_MINSTACK)) return hf__fail(err, HF_DEPTH, "the Lua stack is exhausted");
+    if (index != 0) index = lua_absindex(L, index);
+    lua_pushcfunction(L, body);
+    lua_pushlightuserdata(L, data);
+    if (index != 0) lua_pushvalue(L, index);
+    int status = l_protected_call(L, index != 0 ? 2 : 1, 0);
+    if (status == LUA_OK) return HF_OK;
+    bool described = lua_type(L, -1) == LUA_TTABLE;
+    lua_pushcfunction(L, l_error_to_c);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, err);
+    int read = lua_pcall(L, 2, 0, 0);
+    if (read != LUA_OK) lua_pop(L, 1);
+    if (read != LUA_OK || (status == LUA_ERRMEM && !described))
+        hf__fail(err, HF_MEMORY, "Lua ran out of memory");
+    else if (!described)
+        hf__fail(err, HF_DEPTH, "nested so deep that the error could not be described");
+    return err->code;
+}

@@ -1,0 +1,54 @@
+/* A Lua state that runs layers: the store's own, or one of the host's; and the ONE protected call. */
+#ifndef HF_SCRIPT_VM_H
+#define HF_SCRIPT_VM_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "script/budget.h"
+
+struct hf__frame;
+
+/* One op's stay in one state. An op of another store may run within it, on a host's state. */
+typedef struct hf__visit {
+    struct hf__vm *vm;
+    struct hf__frame *frame;
+    struct hf__visit *outer; /* the op around it in the same state */
+    struct hf__visit *next;  /* the same op's stay in another state */
+    uint64_t generation; /* what a `ctx` or `next` must bear to be of this op */
+    int shared;          /* registry references, LUA_NOREF until needed: ctx.shared, */
+    int after;           /* and the functions to call after the commit */
+    size_t layer;        /* the position of the layer that runs; SIZE_MAX for none */
+    const char *op;      /* the name of the op that it was given */
+} hf__visit;
+
+typedef struct hf__vm {
+    lua_State *L;       /* where to call in: the main thread, or the coroutine that runs just now */
+    bool own;           /* the store's own, and closed with it */
+    hf__budget *budget; /* NULL for a state whose scripts are trusted */
+    hf__visit *visit;   /* the innermost op that runs here */
+    uint64_t generations;
+    hf__budget
+        *memory; /* what counts the state's memory, with or without a budget; NULL for a host's state */
+} hf__vm;
+
+/* A state of the store's own, with budgets unless `limits` is NULL. NULL where memory ran out. */
+hf__vm *hf__vm_new(const hf__budget_limits *limits);
+void hf__vm_free(hf__vm *vm);
+
+/* The vm of the state that L belongs to; a host's state gets one at its first use. [-0, +0] */
+hf__vm *l_vm_of(lua_State *L);
+
+/* Gives the error table on the top the layer and the op that run just now. [-0, +0] */
+void l_say_where(lua_State *L);
+
+/* Calls the function below the `arguments` on the top as lua_pcall does. Whatever was raised arrives as an
+ * error table, filled in with the layer that raised it and a traceback. */
+int l_protected_call(lua_State *L, int arguments, int results);
+
+/* Enters a state from C: runs `body` with `data` as a light userdata, and the value at `index` of the stack
+ * where that is not 0, protected. The one way in. What was raised ends in `err`; nothing is left on the stack. */
+int hf__lua_enter(lua_State *L, lua_CFunction body, void *data, int index, hf_error *err);
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * The ops that read, and how a row becomes a struct. What is asked stands in sql.h; transactions are left to
+ * store.c.
+ */
+#include "base/error.h"
+#include "store/ops.h"
+
+enum { DEFAULT_LIMIT = 100, FIRST_ROOM = 16 };
+
+/* ---- Rows -------------------------------------------------------------------------------------- */
+
+/* The state stands first, so that an unwanted row costs nothing more. */
+static hf_state read_state(hf__query *query) {
+    hf_text name = hf__read_view(query);
+    hf_state state = hf__state_of(name);
+    if (query->code == HF_OK && state == HF_STATE_ABSENT) {
+        hf__query_fail(query,
+                       hf__fail(query->err, HF_CORRUPT, "messages.state holds \"%.*s\", which is no state",
+                                (int)name.size, name.data != NULL ? name.data : ""));
+    }
+    return state;
+}
+
+static void read_message(hf__query *query, hf_state state, hf_result *result, hf_message *out) {
+    out->state = state;
+    out->id = hf__read_text(query, result);
+    out->conversation_id = hf__read_text(query, result);
+    out->role = hf__read_text(query, result);
+    out->content = hf__read_text(query, result);
+    out->created_at = hf__read_int(query);
+    out->metadata = hf__read_text(query, result);
+    out->client_message_id = hf__read_text(query, result);
+}
+
+static void read_conversation(hf__query *query, hf_result *result, hf_conversation *out) {
+    out->id = hf__read_text(query, result);
+    out->title = hf__read_text(query, result);
+    out->origin_channel = hf__read_text(query, result);
+    out->created_at = hf__read_int(query);
+    out->updated_at = hf__read_int(query);
+    out->last_message_at = hf__read_int(query);
+    out->metadata = hf__read_text(query, result);
+}
+
+int hf__query_message(hf__query *query, hf_result *result) {
+    if (hf__query_row(query)) {
+        hf_message *message = hf_result_alloc(result, sizeof *message);
+        if (message != NULL) {
+            read_message(query, read_state(query), result, message);
+            result->message = message;
+        } else {
+            hf__query_fail(query, hf__fail_memory(query->err));
+        }
+    }
+    return hf__query_end(query);
+}
+
+int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_error *err) {
+    hf__query query = hf__query_start(store, HF__SQL_CONVERSATION, err);
+    hf__bind_text(&query, id);
+    if (hf__query_row(&query)) {
+        hf_conversation *conversation = hf_result_alloc(result, sizeof *conversation);
+        if (conversation != NULL) {
+            read_conversation(&query, result, conversation);
+            result->conversation = conversation;
+        } else {
+            hf__query_fail(&query, hf__fail_memory(err));
+        }
+    }
+    return hf__query_end(&query);
+}
+
+/* ---- What is not there ------------------------------------------------------------------------- */
+
+int hf__no_conversation(hf_error *err, const char *field, hf_text id) {
+    return hf__fail(err, HF_NOT_FOUND, "%s: the store has no conversation \"%.*s\"", field, (int)id.size,
+                    id.data);
+}
+
+int hf__no_message(hf_error *err, const char *field, hf_text id) {
+    return hf__fail(err, HF_NOT_FOUND, "%s: the store has no message \"%.*s\"", field, (int)id.size, id.data);
+}
+
+int hf__find_place(hf__store *store, const char *field, hf_text id, int64_t *updated_at, int64_t *position,
+                   hf_error *err) {
+    hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_PLACE, err);
+    hf__bind_text(&query, id);
+    bool found = hf__query_row(&query);
+    if (found && updated_at != NULL) {
+        *updated_at = hf__read_int(&query);
+        *position = hf__read_int(&query);
+    }
+    int code = hf__query_end(&query);
+    return code == HF_OK && !found ? hf__no_conversation(err, field, id) : code;
+}
+
+/* The position of the message that pages a list. */
+static int find_cursor(hf__store *store, const char *field, hf_text id, hf_text conversation_id,
+                       int64_t *position, hf_error *err) {
+    if (id.data == NULL) return HF_OK;
+    hf__query query = hf__query_start(store, HF__SQL_MESSAGE_CURSOR, err);
+    hf__bind_text(&query, id);
+    hf__bind_text(&query, conversation_id);
+    bool found = hf__query_row(&query);
+    if (found) *position = hf__read_int(&query);
+    int code = hf__query_end(&query);
+    if (code != HF_OK || found) return code;
+    return hf__fail(err, HF_NOT_FOUND, "%s: the conversation \"%.*s\" has no message \"%.*s\"", field,
+                    (int)conversation_id.size, conversation_id.data, (int)id.size, id.data);
+}
+
+/* ---- One row ----------------------------------------------------------------------------------- */
+
+int hf__store_get(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    hf__query query = hf__query_start(store, HF__SQL_MESSAGE, err);
+    hf__bind_text(&query, op->message_id);
+    return hf__query_message(&query, result);
+}
+
+int hf__store_getConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    return hf__find_conversation(store, op->conversation_id, result, err);
+}
+
+/* ---- Lists ------------------------------------------------------------------------------------- */
+
+/* Rows that grow by doubling, in the memory of the result. */
+typedef struct row_list {
+    void *data;
+    size_t count, room, size;
+} row_list;
+
+/* A new row at the end; NULL where memory ran out. */
+static void *rows_next(row_list *rows, hf_result *result) {
+    if (rows->count == rows->room) {
+        size_t room = rows->room * 2;
+        void *data = hf_result_alloc(result, room * rows->size);
+        if (data == NULL) return NULL;
+        memcpy(data, rows->data, rows->count * rows->size);
+        rows->data = data;
+        rows->room = room;
+    }
+    return (char *)rows->data + rows->count++ * rows->size;
+}
+
+static int rows_start(row_list *rows, size_t size, hf_result *result, hf_error *err) {
+    rows->count = 0;
+    rows->room = FIRST_ROOM;
+    rows->size = size;
+    rows->data = hf_result_alloc(result, FIRST_ROOM * size);
+    return rows->data != NULL ? HF_OK : hf__fail_memory(err);
+}
+
+static bool wanted(const hf_op *op, hf_state state) {
+    for (size_t i = 0; i < op->states_count; i++) {
+        if (hf__state_of(op->states[i]) == state) return true;
+    }
+    return op->states_count == 0;
+}
+
+static void reverse(hf_message *messages, size_t count) {
+    for (size_t i = 0; i < count / 2; i++) {
+        hf_message kept = messages[i];
+        messages[i] = messages[count - 1 - i];
+        messages[count - 1 - i] = kept;
+    }
+}
+
+int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    bool forward = op->after.data != NULL;
+    int64_t first = INT64_MIN, last = INT64_MAX;
+    size_t limit = op->limit > 0 ? (size_t)op->limit : DEFAULT_LIMIT;
+    row_list rows;
+    int code = hf__find_place(store, "conversationId", op->conversation_id, NULL, NULL, err);
+    if (code == HF_OK) code = find_cursor(store, "after", op->after, op->conversation_id, &first, err);
+    if (code == HF_OK) code = find_cursor(store, "before", op->before, op->conversation_id, &last, err);
+    if (code == HF_OK) code = rows_start(&rows, sizeof(hf_message), result, err);
+    if (code != HF_OK) return code;
+
+    hf__query query =
+        hf__query_start(store, forward ? HF__SQL_MESSAGES_FORWARD : HF__SQL_MESSAGES_BACKWARD, err);
+    hf__bind_text(&query, op->conversation_id);
+    hf__bind_int(&query, first);
+    hf__bind_int(&query, last);
+    while (hf__query_row(&query)) {
+        hf_state state = read_state(&query);
+        if (!wanted(op, state)) continue;
+        if (rows.count == limit) {
+            result->has_more = 1;
+            break;
+        }
+        hf_message *message = rows_next(&rows, result);
+        if (message != NULL) {
+            read_message(&query, state, result, message);
+        } else {
+            hf__query_fail(&query, hf__fail_memory(err));
+        }
+    }
+    if (!forward) reverse(rows.data, rows.count);
+    result->messages = rows.data;
+    result->messages_count = rows.count;
+    return hf__query_end(&query);
+}
+
+int hf__store_listConversations(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    int64_t updated_at = INT64_MAX, position = INT64_MAX;
+    size_t limit = op->limit > 0 ? (size_t)op->limit : DEFAULT_LIMIT;
+    row_list rows;
+    int code = rows_start(&rows, sizeof(hf_conversation), result, err);
+    if (code == HF_OK && op->before.data != NULL) {
+        code = hf__find_place(store, "before", op->before, &updated_at, &position, err);
+    }
+    if (code != HF_OK) return code;
+
+    hf__query query = hf__query_start(store, HF__SQL_CONVERSATIONS, err);
+    hf__bind_int(&query, updated_at);
+    hf__bind_int(&query, position);
+    hf__bind_int(&query, (int64_t)limit + 1); /* one more tells whether there is more */
+    while (hf__query_row(&query)) {
+        if (rows.count == limit) {
+            result->has_more = 1;
+            break;
+        }
+        hf_conversation *conversation = rows_next(&rows, result);
+        if (conversation != NULL) {
+            read_conversation(&query, result, conversation);
+        } else {
+            hf__query_fail(&query, hf__fail_memory(err));
+        }
+    }
+    result->conversations = rows.data;
+    result->conversations_count = rows.count;
+    return hf__query_end(&query);
+}

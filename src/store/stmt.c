@@ -1,0 +1,159 @@
+/*
+ * Prepared statements: made once, kept for the life of the store, reset on every path; and SQLite's result
+ * codes turned into ours. What the statements mean is left to reads.c and writes.c.
+ */
+#include "store/stmt.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/error.h"
+
+static hf_code code_of(sqlite3 *db, int rc) {
+    switch (rc) { /* extended codes that differ from their family */
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC: return HF_UNKNOWN;
+    case SQLITE_IOERR_NOMEM: return HF_MEMORY;
+    default: break;
+    }
+    switch (rc & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: return HF_BUSY;
+    case SQLITE_IOERR: return HF_IO;
+    case SQLITE_CANTOPEN: {
+        int reason = sqlite3_system_errno(db);
+        return reason == EACCES || reason == EPERM || reason == EROFS ? HF_READONLY : HF_IO;
+    }
+    case SQLITE_FULL: return HF_FULL;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH: return HF_READONLY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return HF_CORRUPT;
+    case SQLITE_NOMEM: return HF_MEMORY;
+    case SQLITE_TOOBIG: return HF_INVALID;
+    default: return HF_INTERNAL;
+    }
+}
+
+int hf__sqlite_fail(hf_error *err, sqlite3 *db, int rc) {
+    if (db == NULL) return hf__fail_memory(err);
+    hf_code code = code_of(db, rc);
+    int reason = rc == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(db) : 0;
+    if (reason != 0) {
+        hf__fail(err, code, "%s (SQLite %d, errno %d)", sqlite3_errmsg(db), rc, reason);
+    } else {
+        hf__fail(err, code, "%s (SQLite %d)", sqlite3_errmsg(db), rc);
+    }
+    const char *path = sqlite3_db_filename(db, "main");
+    if (path != NULL && *path != '\0') hf__error_prefix(err, "%s: ", path);
+    if (err != NULL) err->sqlite_code = rc;
+    return code;
+}
+
+/* ---- All statements ---------------------------------------------------------------------------- */
+
+int hf__statements_prepare(hf__store *store, hf_error *err) {
+    static const char *const texts[HF__SQLS] = {
+#define XX(name, text) text,
+        HF__SQL_MAP(XX)
+#undef XX
+    };
+    for (int i = 0; i < HF__SQLS; i++) {
+        int rc = sqlite3_prepare_v3(store->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i],
+                                    NULL);
+        if (rc == SQLITE_OK) continue;
+        int code = hf__sqlite_fail(err, store->db, rc);
+        if (code != HF_INTERNAL) return code;
+        /* The statements are right, so what they do not fit is the file. */
+        hf__fail(err, HF_CORRUPT, "%s: the tables are not those of a store of version %d: %s",
+                 sqlite3_db_filename(store->db, "main"), HF__SCHEMA_VERSION, sqlite3_errmsg(store->db));
+        if (err != NULL) err->sqlite_code = rc;
+        return HF_CORRUPT;
+    }
+    return HF_OK;
+}
+
+void hf__statements_finalize(hf__store *store) {
+    for (int i = 0; i < HF__SQLS; i++) {
+        sqlite3_finalize(store->statements[i]); /* repeats the failure of the last use, already told */
+        store->statements[i] = NULL;
+    }
+}
+
+/* ---- One use of a statement -------------------------------------------------------------------- */
+
+hf__query hf__query_start(hf__store *store, hf__sql sql, hf_error *err) {
+    return (hf__query){.stmt = store->statements[sql], .err = err, .code = HF_OK};
+}
+
+void hf__query_fail(hf__query *query, int code) {
+    if (query->code == HF_OK) query->code = code;
+}
+
+static void check(hf__query *query, int rc) {
+    if (rc == SQLITE_OK) return;
+    hf__query_fail(query, hf__sqlite_fail(query->err, sqlite3_db_handle(query->stmt), rc));
+}
+
+void hf__bind_text(hf__query *query, hf_text text) {
+    if (query->code != HF_OK) return;
+    check(query,
+          sqlite3_bind_text64(query->stmt, ++query->place, text.data, text.size, SQLITE_STATIC, SQLITE_UTF8));
+}
+
+void hf__bind_int(hf__query *query, int64_t integer) {
+    if (query->code != HF_OK) return;
+    check(query, sqlite3_bind_int64(query->stmt, ++query->place, integer));
+}
+
+bool hf__query_row(hf__query *query) {
+    if (query->code != HF_OK) return false;
+    assert(query->stepped || query->place == sqlite3_bind_parameter_count(query->stmt));
+    query->stepped = true;
+    query->place = 0;
+    int rc = sqlite3_step(query->stmt);
+    if (rc == SQLITE_ROW) return true;
+    if (rc != SQLITE_DONE) check(query, rc);
+    return false;
+}
+
+hf_text hf__read_view(hf__query *query) {
+    hf_text text = {NULL, 0};
+    if (query->code != HF_OK) return text;
+    int column = query->place++;
+    if (sqlite3_column_type(query->stmt, column) == SQLITE_NULL) return text;
+    text.data = (const char *)sqlite3_column_text(query->stmt, column);
+    if (text.data != NULL) {
+        text.size = (size_t)sqlite3_column_bytes(query->stmt, column);
+    } else {
+        hf__query_fail(query, hf__fail_memory(query->err));
+    }
+    return text;
+}
+
+hf_text hf__read_text(hf__query *query, hf_result *result) {
+    hf_text view = hf__read_view(query);
+    if (view.data == NULL) return view;
+    hf_text copy = hf_result_text(result, view);
+    if (copy.data == NULL) hf__query_fail(query, hf__fail_memory(query->err));
+    return copy;
+}
+
+int64_t hf__read_int(hf__query *query) {
+    return query->code == HF_OK ? sqlite3_column_int64(query->stmt, query->place++) : 0;
+}
+
+int hf__query_end(hf__query *query) {
+    int rc = sqlite3_reset(query->stmt);
+    if (query->code == HF_OK) check(query, rc); /* else it repeats what is known */
+    sqlite3_clear_bindings(query->stmt);
+    return query->code;
+}
+
+int hf__query_run(hf__store *store, hf__sql sql, hf_error *err) {
+    hf__query query = hf__query_start(store, sql, err);
+    hf__query_row(&query);
+    return hf__query_end(&query);
+}

@@ -1,0 +1,66 @@
+/*
+ * A store's connection and its prepared statements, and the one way to use them:
+ *
+ *     hf__query query = hf__query_start(store, HF__SQL_MESSAGE, err);
+ *     hf__bind_text(&query, id);                    parameters, in order
+ *     if (hf__query_row(&query)) ...hf__read_...    columns, in order
+ *     return hf__query_end(&query);                 always: resets the statement
+ *
+ * The first failure fills `err` and makes the rest do nothing; hf__query_end returns its code.
+ */
+#ifndef HF_STORE_STMT_H
+#define HF_STORE_STMT_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#include "store/sql.h"
+#include "store/store.h"
+
+typedef struct hf__store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[HF__SQLS];
+    hf__store_options options;
+    int64_t newest; /* the latest time this handle gave to a row */
+} hf__store;
+
+/* Fills `err` with what SQLite has to say about the result code `rc` of `db`; returns its code. Nothing
+ * may be called on `db` in between. */
+int hf__sqlite_fail(hf_error *err, sqlite3 *db, int rc);
+
+/* Prepares every statement; on failure those prepared so far stay for hf__statements_finalize. */
+int hf__statements_prepare(hf__store *store, hf_error *err);
+void hf__statements_finalize(hf__store *store);
+
+typedef struct hf__query {
+    sqlite3_stmt *stmt;
+    hf_error *err;
+    int code;  /* HF_OK, or that of the first failure */
+    int place; /* the last parameter bound, or column read */
+    bool stepped;
+} hf__query;
+
+hf__query hf__query_start(hf__store *store, hf__sql sql, hf_error *err);
+
+/* Bound text is borrowed until hf__query_end; absent text is NULL. */
+void hf__bind_text(hf__query *query, hf_text text);
+void hf__bind_int(hf__query *query, int64_t integer);
+
+/* Runs on to the next row: whether there is one. */
+bool hf__query_row(hf__query *query);
+
+/* The next column of the row. Text is absent for NULL; a view of it lives until the next row or the end,
+ * otherwise it is copied into `result`. A NULL integer is 0. */
+hf_text hf__read_view(hf__query *query);
+hf_text hf__read_text(hf__query *query, hf_result *result);
+int64_t hf__read_int(hf__query *query);
+
+/* Makes the query fail for a reason of the caller's, who has filled its `err`. */
+void hf__query_fail(hf__query *query, int code);
+
+int hf__query_end(hf__query *query);
+
+/* A statement without parameters and rows. */
+int hf__query_run(hf__store *store, hf__sql sql, hf_error *err);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * The terminal itself: transactions and their marks, and each op handed to the function that answers it.
+ * What the functions do is left to reads.c and writes.c, whether to try again to the layer above.
+ */
+#include "store/store.h"
+
+#include <assert.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "store/ops.h"
+#include "store/schema.h"
+
+/* After some failures (a full disk, for one) SQLite has rolled the transaction back by itself. Whatever came
+ * now would be stored at once, apart from the rest: it is refused until the rollback. */
+static int check_inside(hf__store *store, hf_error *err) {
+    if (!sqlite3_get_autocommit(store->db)) return HF_OK;
+    return hf__fail(err, HF_IO,
+                    "no transaction is open: it was not begun, or SQLite ended it after a failure");
+}
+
+static int run_inside(hf__store *store, hf__sql sql, hf_error *err) {
+    int code = check_inside(store, err);
+    return code == HF_OK ? hf__query_run(store, sql, err) : code;
+}
+
+static int terminal_begin(void *data, int write, hf_error *err) {
+    return hf__query_run(data, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err);
+}
+
+static int terminal_commit(void *data, hf_error *err) {
+    return run_inside(data, HF__SQL_COMMIT, err);
+}
+
+static void terminal_rollback(void *data) {
+    run_inside(data, HF__SQL_ROLLBACK, NULL);
+}
+
+static int terminal_mark(void *data, hf_error *err) {
+    return run_inside(data, HF__SQL_MARK, err);
+}
+
+static int terminal_release(void *data, hf_error *err) {
+    return run_inside(data, HF__SQL_RELEASE, err);
+}
+
+static int terminal_undo(void *data, hf_error *err) {
+    int code = run_inside(data, HF__SQL_UNDO, err);
+    return code == HF_OK ? run_inside(data, HF__SQL_RELEASE, err) : code;
+}
+
+int hf__store_batch(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)store, (void)op, (void)result;
+    return hf__fail(err, HF_INTERNAL, "a batch came to the terminal: its ops come one by one");
+}
+
+static int terminal_exec(void *data, const hf_op *op, hf_result *result, hf_error *err) {
+    static int (*const functions[HF__KINDS])(hf__store *, const hf_op *, hf_result *, hf_error *) = {
+#define HF_ROW(row)
+#define HF_COLUMN(row, name, member, type, need)
+#define HF_ROW_END(row)
+#define HF_OP(name, access, mints) hf__store_##name,
+#define HF_FIELD(op, name, member, type, need)
+#define HF_SUBFIELD(op, group, name, member, type, need)
+#define HF_RESULT(op, name, member, type, need)
+#define HF_OP_END(op)
+#include "op/ops.def"
+#include "op/ops_undef.h"
+    };
+    const hf__op_def *def = hf__op_find(op->op, strlen(op->op));
+    if (def == NULL) return hf__fail(err, HF_INVALID, "there is no op \"%s\"", op->op);
+    int code = check_inside(data, err);
+    return code == HF_OK ? functions[def->kind](data, op, result, err) : code;
+}
+
+static void terminal_close(void *data) {
+    hf__store *store = data;
+    hf__statements_finalize(store);
+    int rc = sqlite3_close(store->db);
+    assert(rc == SQLITE_OK); /* every statement is finalised */
+    (void)rc;
+    hf__free(store);
+}
+
+int hf__store_open(const char *path, const hf__store_options *options, hf_terminal *out, hf_error *err) {
+    hf__store *store = hf__alloc_zero(sizeof *store);
+    if (store == NULL) return hf__fail_memory(err);
+    store->options = *options;
+    int code = hf__schema_open(store, path, err);
+    if (code == HF_OK) code = hf__statements_prepare(store, err);
+    if (code != HF_OK) {
+        terminal_close(store);
+        return code;
+    }
+    *out = (hf_terminal){
+        .size = sizeof *out,
+        .data = store,
+        .exec = terminal_exec,
+        .begin = terminal_begin,
+        .commit = terminal_commit,
+        .rollback = terminal_rollback,
+        .mark = terminal_mark,
+        .release = terminal_release,
+        .undo = terminal_undo,
+        .close = terminal_close,
+    };
+    return HF_OK;
+}

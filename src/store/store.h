@@ -1,0 +1,19 @@
+/* The default terminal: messages and conversations in one SQLite file. */
+#ifndef HF_STORE_STORE_H
+#define HF_STORE_STORE_H
+
+#include "base/uuid.h"
+#include "op/record.h"
+
+typedef struct hf__store_options {
+    hf_durability durability;
+    int busy_timeout_ms;
+    hf__limits limits;
+    int64_t (*now)(void *data); /* the store's clock, ms since 1970 */
+    void *now_data;
+} hf__store_options;
+
+/* Opens or creates the file and fills `out`, whose `close` frees everything. Errors as hf_open's. */
+int hf__store_open(const char *path, const hf__store_options *options, hf_terminal *out, hf_error *err);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * Planned failures of memory. A test that links this file with
+ * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc chooses which allocation of our own code fails.
+ */
+#ifndef HF_TESTS_SUPPORT_FAULT_ALLOC_H
+#define HF_TESTS_SUPPORT_FAULT_ALLOC_H
+
+#include <stdbool.h>
+
+/* The nth allocation from now on fails, once, and later ones work; 0 plans no failure. */
+void fault_alloc_plan(long nth);
+
+/* Ends the plan. Whether the planned allocation came, and so failed. */
+bool fault_alloc_happened(void);
+
+/* Routes cJSON, which comes from a shared library, through the plan as well. */
+void fault_alloc_cover_cjson(void);
+
+#endif

@@ -1,0 +1,16 @@
+/* Planned failures of the disk: a layer between SQLite and its default VFS that fails the calls it is told to. */
+#ifndef HF_TESTS_SUPPORT_FAULT_VFS_H
+#define HF_TESTS_SUPPORT_FAULT_VFS_H
+
+typedef enum fault_kind { FAULT_READ, FAULT_WRITE, FAULT_SYNC, FAULT_TRUNCATE, FAULT_LOCK, FAULT_OPEN } fault_kind;
+
+/* Puts it under everything that is opened afterwards. */
+void fault_vfs_install(void);
+
+/* Of the calls of the kind, the nth from now on and the `times` - 1 after it fail with the result code `rc`. */
+void fault_vfs_plan(fault_kind kind, int rc, long nth, long times);
+
+/* Ends the plan. How many calls have failed. */
+long fault_vfs_failed(void);
+
+#endif

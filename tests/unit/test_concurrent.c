@@ -1,0 +1,148 @@
+/* A store in the hands of many: threads on one handle, and processes on one file. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/store.h"
+
+enum { THREADS = 8, ROUNDS = 25, PROCESSES = 2, ADDS = 150 };
+
+static int pass(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    return hf_next(layer, op, result, err);
+}
+
+typedef struct worker {
+    hf_store *store;
+    int number, wrong;
+    hf_error err;
+} worker;
+
+static void expect(worker *w, int found, int expected) {
+    if (found != expected) w->wrong++;
+}
+
+/* Each in turn: adds, streams, edits, lists, fails. cmocka's assertions are for the main thread alone. */
+static void *work(void *data) {
+    worker *w = data;
+    hf_result result = {0};
+    char id[32], conversation[16], name[16];
+    snprintf(conversation, sizeof conversation, "c%d", w->number % 2 + 1);
+    for (int i = 0; i < ROUNDS; i++) {
+        snprintf(id, sizeof id, "m-%d-%d", w->number, i);
+        hf_op add = {.op = i % 2 == 0 ? "add" : "reserve", .conversation_id = T(conversation), .role = T("user"),
+                     .message_id = T(id), .content = i % 2 == 0 ? T("x") : NONE};
+        expect(w, hf_exec(w->store, &add, &result, &w->err), HF_OK);
+        expect(w, result.message != NULL && strcmp(result.message->id.data, id) == 0, 1);
+        hf_op edit = {.op = "updateContent", .message_id = T(id), .content = T("bad")};
+        expect(w, hf_exec(w->store, &edit, &result, &w->err), HF_DENIED);
+        edit.content = T("good");
+        expect(w, hf_exec(w->store, &edit, &result, &w->err), HF_OK);
+        hf_op list = {.op = "list", .conversation_id = T(conversation), .limit = 5};
+        expect(w, hf_exec(w->store, &list, &result, &w->err), HF_OK);
+        hf_op drop = {.op = "delete", .message_id = T(id)};
+        if (i % 5 == 0) expect(w, hf_exec(w->store, &drop, &result, &w->err), HF_OK);
+        hf_json json;
+        expect(w, hf_exec_json(w->store, T("{\"op\":\"listConversations\"}"), &json, &w->err), HF_OK);
+        hf_json_free(&json);
+    }
+    snprintf(name, sizeof name, "late-%d", w->number);
+    hf_layer_options options = {.size = sizeof options, .name = name};
+    expect(w, hf_use_function(w->store, &options, pass, &w->err), HF_OK);
+    hf_result_free(&result);
+    return NULL;
+}
+
+static void threads_share_a_store(void **state) {
+    fixture *f = *state;
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    f->options.log = NULL;
+    done(f, .op = "createConversation", .conversation_id = T("c2"));
+    use_lua(f, "guards", "return {ops = {'add', 'updateContent'}, handle = function(op, next, ctx)\n"
+                         "  ctx.state.calls = (ctx.state.calls or 0) + 1\n"
+                         "  if op.content == 'bad' then ctx:reject('denied', 'bad') end\n"
+                         "  local result = next(op)\n"
+                         "  if ctx.shared.once then error('shared between ops') end\n"
+                         "  ctx.shared.once = true\n"
+                         "  return result\n"
+                         "end}");
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (worker){.store = f->store, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        if (workers[i].wrong != 0) fail_msg("thread %d: %d wrong: %s", i, workers[i].wrong, workers[i].err.message);
+    }
+    assert_int_equal(messages_in(f), THREADS * (ROUNDS - ROUNDS / 5));
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages WHERE content <> 'good' OR state <> 'final'"), 0);
+}
+
+/* Rows of one conversation whose time is not after that of the row before. */
+#define NOT_RISING                                                                                           \
+    "SELECT count(*) FROM (SELECT created_at - lag(created_at) OVER"                                         \
+    " (PARTITION BY conversation_id ORDER BY position) AS step FROM messages) WHERE step <= 0"
+
+static int add_many(const char *path, int number) {
+    hf_options options = {.size = sizeof options, .durability = HF_DURABILITY_NORMAL, .busy_timeout_ms = 5000};
+    hf_store *store = NULL;
+    hf_error err;
+    int wrong = hf_open(path, &options, &store, &err) != HF_OK;
+    for (int i = 0; i < ADDS && !wrong; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "m-%d-%d", number, i);
+        wrong = hf_exec(store, &(hf_op){ADD(id, "x")}, NULL, &err) != HF_OK;
+    }
+    hf_close(store);
+    return wrong;
+}
+
+static void processes_share_a_file(void **state) {
+    fixture *f = *state;
+    fixture_close(f);
+    pid_t children[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) _exit(add_many(f->path, i));
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status = -1;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(messages_in(f), PROCESSES * ADDS);
+    assert_int_equal(fixture_ask(f, NOT_RISING), 0);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) = 1 AND max(c.last_message_at) = max(m.created_at)"
+                                    " FROM conversations AS c, (SELECT max(created_at) AS created_at FROM messages)"
+                                    " AS m"),
+                     1);
+    fixture_open(f);
+}
+
+static void two_handles_of_one_process_keep_one_order_of_time(void **state) {
+    fixture *f = *state;
+    for (int i = 0; i < 2; i++) { /* two handles in one process, in turn */
+        hf_store *other = NULL;
+        assert_code(hf_open(f->path, &f->options, &other, &f->err), HF_OK);
+        for (int j = 0; j < 20; j++)
+            assert_code(hf_exec(j % 2 == 0 ? other : f->store,
+                                &(hf_op){.op = "add", .conversation_id = T("c1"), .role = T("u"), .content = T("x")},
+                                NULL, &f->err),
+                        HF_OK);
+        hf_close(other);
+    }
+    assert_int_equal(fixture_ask(f, NOT_RISING), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(threads_share_a_store),
+        TEST(processes_share_a_file),
+        TEST(two_handles_of_one_process_keep_one_order_of_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
