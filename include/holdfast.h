@@ -304,6 +304,19 @@ typedef enum hf_level { HF_DEBUG, HF_INFO, HF_WARN, HF_ERROR } hf_level;
  * store is in use: it must not call into the store. All arguments are borrowed. */
 typedef void (*hf_log_fn)(void *data, hf_level level, const char *layer, const char *message, hf_text fields);
 
+/*
+ * One record for each op, as JSON on one line:
+ *
+ *   {"op":"add","messageId":"...","requestId":"...","chain":["redact","audit"],"layers":[{"layer":"redact",
+ *    "op":"add","depth":0,"did":"rewrote","us":12},...],"terminalUs":71,"us":90,"outcome":"ok"}
+ *
+ * `layers` are the calls in the order in which they began, with the microseconds spent in the layer itself; `did`
+ * is "passed", "rewrote", "answered", "refused" or "failed", the last two with a `code`. A call under another has a
+ * greater `depth`. `outcome` is "ok" or "error", then with the `code` that the host got. It bears no content. Called as
+ * hf_log_fn is.
+ */
+typedef void (*hf_trace_fn)(void *data, hf_text record);
+
 /* Options of hf_open. Zero the struct, set `size`; zero means the default for every field. */
 typedef struct hf_options {
     size_t size; /* sizeof(hf_options): lets an older program run with a newer library */
@@ -318,6 +331,8 @@ typedef struct hf_options {
 
     hf_log_fn log; /* default: diagnostics are dropped */
     void *log_data;
+    hf_trace_fn trace; /* default: none, and then it costs nothing */
+    void *trace_data;
 
     /* Clock and random source, for tests that must be repeatable. `now`: ms since 1970. `random`:
      * fills `size` bytes, returns 0 on success. Called under the store's lock. */
@@ -329,10 +344,12 @@ typedef struct hf_options {
      * ops, and count what runs in Lua, not the terminal or waiting; memory is for all scripts of the store, above
      * what the op itself brings. An op that goes past one fails with HF_TIMEOUT or HF_MEMORY and is undone. */
     int64_t max_lua_ms;           /* default 1000 */
-    int64_t max_lua_instructions; /* default 20,000,000 */
+    int64_t max_lua_instructions; /* default 100,000,000 */
     size_t max_lua_memory;        /* bytes; default 64 MiB */
     int max_exec_depth;           /* of ctx:exec or hf_layer_exec within one another; default 8 */
-    hf_flag trusted;              /* HF_YES: scripts run with all of Lua's libraries and without budgets */
+    int quarantine_after; /* breaches of a budget after which a layer runs no more: each op that would reach it
+                                     fails with HF_TIMEOUT until hf_reload; default 0, never */
+    hf_flag trusted;      /* HF_YES: scripts run with all of Lua's libraries and without budgets */
 
     /* Takes the place of SQLite; copied. `path` is then not opened. */
     const hf_terminal *terminal;
@@ -447,6 +464,27 @@ HF_API void hf_json_free(hf_json *json);
  * that cannot be kept. `out` is left empty on failure, and may be NULL. Any thread. Since 0.1.
  */
 HF_API int hf_exec_json(hf_store *store, hf_text op, hf_json *out, hf_error *err);
+
+/*
+ * A dry run: what hf_exec_json would do, told instead of done. The op goes through the chain and the terminal
+ * with ctx.dryRun = true, and everything it wrote is rolled back; functions given to ctx:afterCommit do not run. What
+ * a layer does to ctx.state, or elsewhere, is its own affair.
+ *
+ *   {"op":"add","outcome":"ok","us":90,"steps":[{"layer":"redact","op":"add","depth":0,"did":"rewrote","us":12,
+ *    "changes":[{"path":"content","before":"...","after":"..."}],"resultChanges":[]},...,
+ *    {"terminal":true,"op":"add","depth":1,"us":71,"stored":{"op":"add","message":{...}}}],"result":{...}}
+ *
+ * `changes` is what a layer changed of the op before it handed it on, `resultChanges` of the answer; `before` or
+ * `after` is left out for what was not there. Where the op fails, `outcome` is "error" and `error` bears what hf_exec
+ * would have given, and the call returns HF_OK all the same: explaining it succeeded. HF_INVALID: the text is no
+ * op. Other errors as hf_exec's before the chain. Any thread. Since 0.1.
+ */
+HF_API int hf_explain_json(hf_store *store, hf_text op, hf_json *out, hf_error *err);
+
+/* Loads every middleware file of the chain anew, with its configuration, and puts the new layers in the place of the
+ * old ones at once; each keeps its ctx.state. Where one fails to load, the old chain stays as it is and `err` says
+ * why, as hf_use_file does. Layers from strings, stock and functions stay. Any thread. Since 0.1. */
+HF_API int hf_reload(hf_store *store, hf_error *err);
 
 /* `err` as one line of JSON, {"code":...,"message":...,...} with the keys of Lua's error tables; what
  * is empty is left out. HF_MEMORY; HF_MISUSE for NULL. Any thread. Since 0.1. */

@@ -40,21 +40,26 @@ static bool is_wanted(const hf__chain *chain, const hf_op *op, const hf__op_def 
 }
 
 static int run_through_chain(hf_store *store, hf__transaction *txn, const hf__op_def *def, const hf_op *op,
-                             hf_result *result, hf_error *err) {
-    hf__frame frame = {.chain = &store->chain, .txn = txn, .host = &store->host, .context = op->context};
+                             hf__trace *trace, bool dry_run, hf_result *result, hf_error *err) {
+    hf__frame frame = {.chain = &store->chain,
+                       .txn = txn,
+                       .host = &store->host,
+                       .context = op->context,
+                       .trace = trace,
+                       .dry_run = dry_run};
     hf_op bare = *op;
     bare.context = NULL;
     int rc = hf__frame_run(&frame, def, &bare, result, err);
-    if (rc == HF_OK)
+    if (rc == HF_OK && !dry_run)
         rc = hf__transaction_commit(txn, err);
     else
         hf__transaction_rollback(txn);
-    hf__frame_end(&frame, rc == HF_OK);
+    hf__frame_end(&frame, rc == HF_OK && !dry_run);
     return rc;
 }
 
-/* With the store taken. */
-static int run(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) {
+int hf__engine_run(hf_store *store, const hf_op *op, hf__trace *trace, bool dry_run, hf_result *result,
+                   hf_error *err) {
     const hf__op_def *def;
     int rc = hf__op_check(op, &store->host.limits, &def, err);
     if (rc != HF_OK) return rc;
@@ -63,10 +68,10 @@ static int run(hf_store *store, const hf_op *op, hf_result *result, hf_error *er
     hf__transaction txn = {.terminal = &store->terminal, .wants_write = def->writes};
     rc = mint(&store->host, &arena, def, &minted, err);
     if (rc == HF_OK) {
-        if (def->kind != HF__KIND_batch && !is_wanted(&store->chain, &minted, def))
+        if (trace == NULL && !dry_run && !is_wanted(&store->chain, &minted, def))
             rc = hf__transaction_whole(&txn, def, &minted, result, err);
         else
-            rc = run_through_chain(store, &txn, def, &minted, result, err);
+            rc = run_through_chain(store, &txn, def, &minted, trace, dry_run, result, err);
     }
     if (rc != HF_OK) {
         hf__error_about(err, &minted);
@@ -76,14 +81,32 @@ static int run(hf_store *store, const hf_op *op, hf_result *result, hf_error *er
     return rc;
 }
 
+/* hf__engine_run for a host that listens. */
+static int run_traced(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    hf__trace trace = {0};
+    hf_error good = {0};
+    hf__buf buf;
+    int64_t begun = hf__trace_now();
+    int rc = hf__engine_run(store, op, &trace, false, result, err);
+    hf__buf_init(&buf, 0);
+    hf__trace_write(&buf, store, &trace, op, result, hf__trace_now() - begun, rc == HF_OK ? &good : err);
+    if (buf.state == HF__BUF_OK) store->trace(store->trace_data, hf__buf_view(&buf));
+    hf__buf_free(&buf);
+    hf__arena_free(&trace.arena);
+    return rc;
+}
+
 int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) {
     hf_result unwanted = {0};
+    hf_error unwanted_error;
+    if (err == NULL) err = &unwanted_error;
     if (op == NULL) return hf__fail(err, HF_MISUSE, "hf_exec: expected an op, found NULL");
     if (result == NULL) result = &unwanted;
     hf_result_free(result);
     int rc = hf__engine_enter(store, err);
     if (rc != HF_OK) return rc;
-    rc = run(store, op, result, err);
+    rc = store->trace != NULL ? run_traced(store, op, result, err)
+                              : hf__engine_run(store, op, NULL, false, result, err);
     hf__engine_leave(store);
     hf_result_free(&unwanted);
     return rc;
@@ -97,7 +120,7 @@ void hf_json_free(hf_json *json) {
     *json = (hf_json){0};
 }
 
-static int give(hf__buf *buf, hf_json *out, hf_error *err) {
+int hf__engine_give(hf__buf *buf, hf_json *out, hf_error *err) {
     int rc = hf__buf_check(buf, "the answer as JSON", err);
     if (rc == HF_OK) out->data = hf__buf_take(buf, &out->size);
     hf__buf_free(buf);
@@ -118,7 +141,7 @@ int hf_exec_json(hf_store *store, hf_text json, hf_json *out, hf_error *err) {
         hf__buf buf;
         hf__buf_init(&buf, 0);
         hf__result_to_json(&buf, &result);
-        rc = give(&buf, out, err);
+        rc = hf__engine_give(&buf, out, err);
     }
     hf_result_free(&result);
     hf__arena_free(&arena);
@@ -133,5 +156,5 @@ int hf_error_json(const hf_error *error, hf_json *out) {
     *out = (hf_json){0};
     hf__buf_init(&buf, 0);
     hf__error_to_json(&buf, error);
-    return give(&buf, out, &err);
+    return hf__engine_give(&buf, out, &err);
 }

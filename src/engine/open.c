@@ -35,15 +35,17 @@ static int open_terminal(hf_store *store, const char *path, const hf_options *op
     return hf__store_open(path, &settings, &store->terminal, err);
 }
 
-static void take_budget(hf_store *store, const hf_options *options) {
+static void take_options(hf_store *store, const hf_options *options) {
     hf_options given = {0};
     if (options != NULL) given = *options;
     store->budget = (hf__budget_limits){
         .time_ns = (given.max_lua_ms != 0 ? given.max_lua_ms : 1000) * 1000000,
-        .instructions = given.max_lua_instructions != 0 ? given.max_lua_instructions : 20000000,
+        .instructions = given.max_lua_instructions != 0 ? given.max_lua_instructions : 100000000,
         .memory = given.max_lua_memory != 0 ? given.max_lua_memory : (size_t)64 * 1024 * 1024,
     };
     store->trusted = given.trusted == HF_YES;
+    store->trace = given.trace;
+    store->trace_data = given.trace_data;
 }
 
 int hf_open(const char *path, const hf_options *options, hf_store **out, hf_error *err) {
@@ -54,7 +56,7 @@ int hf_open(const char *path, const hf_options *options, hf_store **out, hf_erro
     int rc = hf__host_init(&store->host, options, err);
     if (rc == HF_OK && pthread_mutex_init(&store->lock, NULL) != 0) rc = hf__fail_memory(err);
     if (rc == HF_OK) {
-        take_budget(store, options);
+        take_options(store, options);
         rc = open_terminal(store, path, options, err);
         if (rc != HF_OK) pthread_mutex_destroy(&store->lock);
     }
@@ -63,6 +65,7 @@ int hf_open(const char *path, const hf_options *options, hf_store **out, hf_erro
         return rc;
     }
     store->pid = getpid();
+    store->chain.quarantine_after = options != NULL ? options->quarantine_after : 0;
     *out = store;
     return HF_OK;
 }

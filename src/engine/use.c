@@ -1,4 +1,4 @@
-/* Putting layers into the chain: scripts, stock middleware and C functions. */
+/* Putting layers into the chain: scripts, stock middleware and C functions; and loading them again. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -34,14 +34,15 @@ typedef struct script {
     const char *folder;
     hf_text source;
     hf_text config;
+    const hf__chain *chain; /* whose names are taken; NULL for the store's own */
 } script;
 
 static int make_from_script(void *data, hf_store *store, hf__layer_def *out, hf_error *err) {
     const script *from = data;
     if (store->vm == NULL) store->vm = hf__vm_new(store->trusted ? NULL : &store->budget);
     if (store->vm == NULL) return hf__fail_memory(err);
-    return hf__layer_load(store->vm, &store->chain, &store->host, from->name, from->chunk, from->folder,
-                          from->source, from->config, out, err);
+    return hf__layer_load(store->vm, from->chain != NULL ? from->chain : &store->chain, &store->host,
+                          from->name, from->chunk, from->folder, from->source, from->config, out, err);
 }
 
 /* The layer's name from a file's: without folder and ending, '-' for '_'. */
@@ -94,10 +95,10 @@ static int read_script(const char *path, char **data, size_t *size, hf_error *er
     return rc;
 }
 
-int hf_use_file(hf_store *store, const char *path, hf_text config, hf_error *err) {
-    if (path == NULL) return hf__fail(err, HF_MISUSE, "hf_use_file: expected a path, found NULL");
-    if (strchr(path, '/') == NULL && strchr(path, '.') == NULL) return use_stock(store, path, config, err);
-    script from = {.config = config};
+/* Makes a layer of the file at `path`, which it remembers. `chain` is the one whose names are taken. */
+static int make_from_file(hf_store *store, const hf__chain *chain, const char *path, hf_text config,
+                          hf__layer_def *out, hf_error *err) {
+    script from = {.config = config, .chain = chain};
     char *source = NULL, real[PATH_MAX];
     int rc = read_script(path, &source, &from.source.size, err);
     if (rc == HF_OK && realpath(path, real) == NULL)
@@ -108,10 +109,32 @@ int hf_use_file(hf_store *store, const char *path, hf_text config, hf_error *err
         *strrchr(real, '/') = '\0'; /* an absolute path has one; "" is the root folder */
         from.folder = real;
         from.source.data = source;
-        rc = hf__engine_use(store, make_from_script, &from, err);
+        rc = make_from_script(&from, store, out, err);
     }
     hf__free(source);
-    return rc;
+    if (rc != HF_OK) return rc;
+    out->path = strdup(path);
+    if (config.data != NULL) out->config = strndup(config.data, config.size);
+    if (out->path != NULL && (config.data == NULL || out->config != NULL)) return HF_OK;
+    hf__layer_free(out);
+    return hf__fail_memory(err);
+}
+
+typedef struct file {
+    const char *path;
+    hf_text config;
+} file;
+
+static int make_from_path(void *data, hf_store *store, hf__layer_def *out, hf_error *err) {
+    const file *from = data;
+    return make_from_file(store, &store->chain, from->path, from->config, out, err);
+}
+
+int hf_use_file(hf_store *store, const char *path, hf_text config, hf_error *err) {
+    if (path == NULL) return hf__fail(err, HF_MISUSE, "hf_use_file: expected a path, found NULL");
+    if (strchr(path, '/') == NULL && strchr(path, '.') == NULL) return use_stock(store, path, config, err);
+    file from = {path, config};
+    return hf__engine_use(store, make_from_path, &from, err);
 }
 
 int hf_use_string(hf_store *store, const char *name, hf_text source, hf_text config, hf_error *err) {
@@ -168,5 +191,50 @@ int hf_use_function(hf_store *store, const hf_layer_options *options, hf_layer_f
                  ? hf__engine_use(store, make_from_function, &from, err)
                  : hf__fail(err, HF_MISUSE, "hf_use_function: expected a name and a function, found NULL");
     if (rc != HF_OK && options->destroy != NULL) options->destroy(options->data);
+    return rc;
+}
+
+/* ---- Reload ------------------------------------------------------------------------------------ */
+
+/* The chain anew, beside the old one: files are loaded, other layers are the same. What it loaded bears its path; on
+ * failure nothing is left of it. */
+static int load_again(hf_store *store, hf__chain *fresh, hf_error *err) {
+    for (size_t i = 0; i < store->chain.count; i++) {
+        hf__layer_def layer = store->chain.layers[i];
+        int rc = HF_OK;
+        if (layer.path != NULL)
+            rc = make_from_file(store, fresh, layer.path, hf_text_of(layer.config), &layer, err);
+        else
+            rc = hf__chain_check_name(fresh, layer.name, err);
+        if (rc != HF_OK) return rc;
+        rc = hf__chain_add(fresh, &layer, err);
+        if (rc != HF_OK && layer.path != NULL) hf__layer_free(&layer);
+        if (rc != HF_OK) return rc;
+    }
+    return HF_OK;
+}
+
+int hf_reload(hf_store *store, hf_error *err) {
+    hf__chain fresh = {0};
+    int rc = hf__engine_enter(store, err);
+    if (rc != HF_OK) return rc;
+    hf__chain *old = &store->chain;
+    fresh.quarantine_after = old->quarantine_after;
+    rc = load_again(store, &fresh, err);
+    for (size_t i = 0; i < fresh.count; i++) {
+        hf__layer_def *layer = &fresh.layers[i];
+        if (layer->path == NULL) continue;
+        if (rc == HF_OK) { /* ctx.state stays with the layer's place */
+            int state = layer->state;
+            layer->state = old->layers[i].state;
+            old->layers[i].state = state;
+            hf__layer_free(&old->layers[i]);
+        } else {
+            hf__layer_free(layer);
+        }
+    }
+    hf__free(rc == HF_OK ? old->layers : fresh.layers);
+    if (rc == HF_OK) *old = fresh;
+    hf__engine_leave(store);
     return rc;
 }

@@ -19,7 +19,8 @@ static const char store_type[] = "holdfast.store";
 
 /* What a store in Lua holds: the store, and the host's functions that it calls. */
 typedef struct handle {
-    hf_store *store; /* NULL once closed */
+    hf_store *store;  /* NULL once closed */
+    unsigned running; /* ops of it that this state has begun */
     hf__lua_options options;
 } handle;
 
@@ -32,6 +33,7 @@ typedef struct call {
 } call;
 
 static const char call_type[] = "holdfast.call";
+static const char told_type[] = "holdfast.told";
 
 static int l_call_free(lua_State *L) {
     call *c = lua_touserdata(L, 1);
@@ -65,7 +67,9 @@ static int l_exec_protected(lua_State *L) {
     if (!lua_isnil(L, 3)) c->op.context = &c->context;
     lua_State *entry = vm->L;
     vm->L = L; /* layers of this state run on this thread, a coroutine perhaps */
+    h->running++;
     int rc = hf_exec(h->store, &c->op, &c->result, &err);
+    h->running--;
     vm->L = entry;
     if (rc != HF_OK) return l_throw(L, &err);
     l_push_result(L, &c->arena, def, &c->result);
@@ -113,6 +117,56 @@ static int l_op_method(lua_State *L) {
     return l_exec_op(L, def);
 }
 
+typedef struct told {
+    hf_json json;
+    hf__arena arena;
+} told;
+
+static int l_told_free(lua_State *L) {
+    told *t = lua_touserdata(L, 1);
+    hf_json_free(&t->json);
+    hf__arena_free(&t->arena);
+    return 0;
+}
+
+/* store:explain(op, context?): the table of hf_explain_json. */
+static int l_explain(lua_State *L) {
+    handle *h = l_check_store(L);
+    hf_error err;
+    lua_settop(L, 3);
+    l_op_def(L, 2);
+    lua_newtable(L); /* the op with its context beside its fields */
+    for (lua_pushnil(L); lua_next(L, 2);) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, 4);
+    }
+    if (!lua_isnil(L, 3)) {
+        lua_pushvalue(L, 3);
+        lua_setfield(L, 4, "ctx");
+    }
+    told *t = lua_newuserdatauv(L, sizeof *t, 0);
+    *t = (told){0};
+    luaL_setmetatable(L, told_type);
+    const hf__limits *limits = &h->options.limits;
+    hf_text op = l_read_text_of(L, 4, &t->arena, limits->depth + 4, limits->json, "op");
+    hf__vm *vm = l_vm_of(L);
+    lua_State *entry = vm->L;
+    vm->L = L;
+    int rc = hf_explain_json(h->store, op, &t->json, &err);
+    vm->L = entry;
+    if (rc != HF_OK) return l_throw(L, &err);
+    l_push_json(L, &t->arena, (hf_text){t->json.data, t->json.size});
+    return 1;
+}
+
+/* store:reload() */
+static int l_reload(lua_State *L) {
+    handle *h = l_check_store(L);
+    hf_error err;
+    return hf_reload(h->store, &err) == HF_OK ? 0 : l_throw(L, &err);
+}
+
 /* store:use(path or stock name, config?), store:use(function or table, name?) */
 static int l_use(lua_State *L) {
     handle *h = l_check_store(L);
@@ -146,6 +200,8 @@ static int l_use_string(lua_State *L) {
 static int l_close(lua_State *L) {
     handle *h = luaL_checkudata(L, 1, store_type);
     hf_store *store = h->store;
+    if (h->running > 0)
+        return l_throwf(L, HF_MISUSE, "the store was closed from inside one of its own layers");
     h->store = NULL;
     if (store != NULL) {
         hf_close(store);
@@ -177,8 +233,13 @@ static int l_open(lua_State *L) {
 }
 
 static void l_make_store_type(lua_State *L) {
-    static const luaL_Reg methods[] = {
-        {"exec", l_exec}, {"use", l_use}, {"useString", l_use_string}, {"close", l_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"exec", l_exec},
+                                       {"use", l_use},
+                                       {"useString", l_use_string},
+                                       {"explain", l_explain},
+                                       {"reload", l_reload},
+                                       {"close", l_close},
+                                       {NULL, NULL}};
     luaL_newmetatable(L, store_type);
     luaL_newlib(L, methods);
     for (size_t i = 0; i < HF__KINDS; i++) {
@@ -198,6 +259,10 @@ static void l_make_store_type(lua_State *L) {
     lua_pop(L, 1);
     luaL_newmetatable(L, call_type);
     lua_pushcfunction(L, l_call_free);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+    luaL_newmetatable(L, told_type);
+    lua_pushcfunction(L, l_told_free);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
 }

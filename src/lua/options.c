@@ -103,17 +103,16 @@ static int l_function(lua_State *L, int index, const char *name) {
 }
 
 static void l_check_names(lua_State *L, int index) {
-    static const char *const names[] = {
-        "durability", "busyTimeoutMs", "maxContent", "maxMetadata", "maxDepth",
-        "maxBatch",   "maxJson",       "now",        "random",      "log",
-                                        "maxLuaMs",   "maxLuaInstructions", "maxLuaMemory", "maxExecDepth", "trusted"};
+    static const char *const names[] = {"durability",   "busyTimeoutMs", "maxContent", "maxMetadata",
+                                        "maxDepth",     "maxBatch",      "maxJson",    "now",
+                                        "random",       "log",           "maxLuaMs",   "maxLuaInstructions",
+                                        "maxLuaMemory", "maxExecDepth",  "trusted"};
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         bool good = false;
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             good = good || strcmp(name, names[i]) == 0;
-        if (!good)
-            l_throwf(L, HF_INVALID, "unknown option \"%s\"", name);
+        if (!good) l_throwf(L, HF_INVALID, "unknown option \"%s\"", name);
     }
 }
 
@@ -171,5 +170,5 @@ void hf__lua_options_free(hf__lua_options *functions) {
 hf_text l_read_config(lua_State *L, int index, hf__arena *arena, const hf__limits *limits) {
     if (lua_isnil(L, index)) return (hf_text){0};
     luaL_checktype(L, index, LUA_TTABLE);
-    return l_read_object(L, index, arena, limits, "configuration");
+    return l_read_object(L, index, arena, limits, HF_INVALID, "configuration");
 }

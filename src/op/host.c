@@ -36,7 +36,8 @@ int hf__host_init(hf__host *host, const hf_options *options, hf_error *err) {
             },
     };
     if (given.max_exec_depth < 0 || given.max_exec_depth > 40)
-        return hf__fail(err, HF_MISUSE, "hf_options.max_exec_depth is %d: expected 1 to 40", given.max_exec_depth);
+        return hf__fail(err, HF_MISUSE, "hf_options.max_exec_depth is %d: expected 1 to 40",
+                        given.max_exec_depth);
     if (given.max_lua_ms < 0 || given.max_lua_instructions < 0)
         return hf__fail(err, HF_MISUSE, "a budget in hf_options is negative");
     if (host->limits.depth > 500)

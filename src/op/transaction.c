@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "op/check.h"
 
 enum { RETRIES = 3, WAIT_MS = 50 };
 
@@ -51,6 +52,26 @@ static int try_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op
                     hf_error *err) {
     result->op = def->name;
     return txn->terminal->exec(txn->terminal->data, op, result, err);
+}
+
+/* The same for an op of any kind: those of a batch one by one. */
+static int try_all(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
+                   hf_error *err) {
+    if (def->kind != HF__KIND_batch) return try_exec(txn, def, op, result, err);
+    result->op = def->name;
+    result->results = hf_result_alloc(result, op->ops_count * sizeof *result->results);
+    if (result->results == NULL) return hf__fail_memory(err);
+    for (size_t i = 0; i < op->ops_count; i++) {
+        const hf_op *inside = &op->ops[i];
+        result->results_count = i + 1;
+        int code =
+            try_exec(txn, hf__op_find(inside->op, strlen(inside->op)), inside, &result->results[i], err);
+        if (code == HF_OK) continue;
+        hf__error_about(err, inside);
+        hf__error_prefix(err, "ops[%zu]: ", i);
+        return code;
+    }
+    return HF_OK;
 }
 
 static int try_commit(hf__transaction *txn, hf_error *err) {
@@ -122,7 +143,7 @@ int hf__transaction_whole(hf__transaction *txn, const hf__op_def *def, const hf_
                           hf_error *err) {
     for (int retry = 0;; retry++) {
         int code = try_begin(txn, txn->wants_write || def->writes, err);
-        if (code == HF_OK) code = try_exec(txn, def, op, result, err);
+        if (code == HF_OK) code = try_all(txn, def, op, result, err);
         if (code == HF_OK) code = try_commit(txn, err);
         if (code == HF_OK) return HF_OK;
         if (!is_transient(code) || retry == RETRIES) {

@@ -3,10 +3,10 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "script/marshal.h"
+#include "script/trace.h"
 #include "script/vm.h"
 
 /* A script is looked at after so many instructions: few, since a single one may be heavy. */
@@ -18,12 +18,6 @@
 /* Each refusal costs a full collection; a script that goes on asking is stopped. */
 #define MOST_REFUSALS 8
 
-static int64_t monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void l_hook(lua_State *L, lua_Debug *unused);
 
 /* From here on each instruction raises. Allocates nothing: the allocator calls it. */
@@ -34,7 +28,7 @@ static void spend(hf__budget *budget, hf_code why) {
 }
 
 static void look_at_the_watch(hf__budget *budget) {
-    if (budget->running && monotonic_ns() > budget->deadline) spend(budget, HF_TIMEOUT);
+    if (budget->running && hf__trace_now() > budget->deadline) spend(budget, HF_TIMEOUT);
 }
 
 void hf__budget_describe(const hf__budget *budget, char *message, size_t size) {
@@ -107,13 +101,13 @@ void hf__budget_begin(hf__budget *budget) {
 
 void hf__budget_resume(hf__budget *budget) {
     if (budget == NULL || budget->running) return;
-    budget->deadline = monotonic_ns() + budget->time_left;
+    budget->deadline = hf__trace_now() + budget->time_left;
     budget->running = true;
 }
 
 void hf__budget_pause(hf__budget *budget) {
     if (budget == NULL || !budget->running) return;
-    budget->time_left = budget->deadline - monotonic_ns();
+    budget->time_left = budget->deadline - hf__trace_now();
     budget->running = false;
 }
 

@@ -47,6 +47,8 @@ int hf__chain_add(hf__chain *chain, const hf__layer_def *layer, hf_error *err) {
 }
 
 void hf__layer_free(hf__layer_def *layer) {
+    hf__free(layer->path);
+    hf__free(layer->config);
     if (layer->destroy != NULL) layer->destroy(layer->data);
     if (layer->vm == NULL) return;
     for (size_t i = 0; i < HF__KINDS; i++)
@@ -58,5 +60,7 @@ void hf__chain_free(hf__chain *chain) {
     for (size_t i = 0; i < chain->count; i++)
         hf__layer_free(&chain->layers[i]);
     hf__free(chain->layers);
-    *chain = (hf__chain){0};
+    chain->layers = NULL;
+    chain->count = 0;
+    chain->wanted = 0;
 }

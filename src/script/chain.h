@@ -14,6 +14,11 @@ typedef struct hf__layer_def {
     int handlers[HF__KINDS];
     int state;
     bool tolerated; /* onError = "continue": an error of its own is logged, and the op goes on */
+    int breaches;   /* of a budget, since it was loaded */
+
+    /* Where a layer from a file came from, for hf_reload: owned; NULL for others. */
+    char *path;
+    char *config; /* JSON, or NULL for none */
 
     /* A C layer. */
     hf_layer_fn fn;
@@ -24,7 +29,8 @@ typedef struct hf__layer_def {
 typedef struct hf__chain {
     hf__layer_def *layers;
     size_t count;
-    hf__kinds wanted; /* by any layer */
+    hf__kinds wanted;     /* by any layer */
+    int quarantine_after; /* breaches; 0 for never */
 } hf__chain;
 
 /* Each write but batch: what a layer gets that does not say what it wants. */

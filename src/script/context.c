@@ -52,7 +52,8 @@ static int l_exec(lua_State *L) {
     if (lua_type(L, 2) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "ctx:exec: expected an op, a table, found %s", luaL_typename(L, 2));
     if (visit->frame->depth >= visit->frame->host->limits.exec_depth)
-        return l_throwf(L, HF_DEPTH, "ctx:exec within ctx:exec: expected at most %u levels", visit->frame->depth);
+        return l_throwf(L, HF_DEPTH, "ctx:exec within ctx:exec: expected at most %u levels",
+                        visit->frame->depth);
     luaL_checkstack(L, LUA_MINSTACK, "too many layers");
     visit->frame->depth++;
     int status = l_descend(L, call, visit, 2, true);
@@ -86,7 +87,7 @@ static int l_log(lua_State *L) {
     hf_text fields = {0};
     if (!lua_isnoneornil(L, 4)) {
         luaL_checktype(L, 4, LUA_TTABLE);
-        fields = l_read_object(L, 4, &frame->arena, &frame->host->limits, "ctx:log fields");
+        fields = l_read_object(L, 4, &frame->arena, &frame->host->limits, HF_INVALID, "ctx:log fields");
     }
     hf__host_log(frame->host, (hf_level)level, hf__frame_layer_name(frame, call->position), message, fields);
     return 0;
@@ -125,6 +126,7 @@ static int l_reject(lua_State *L) {
     hf__error_copy(err.layer, sizeof err.layer, layer, strlen(layer), 1);
     hf__error_copy(err.op, sizeof err.op, call->def->name, strlen(call->def->name), 1);
     call->refused = true;
+    if (call->step != NULL) call->step->refused = true;
     return l_throw(L, &err);
 }
 
@@ -180,6 +182,10 @@ static int l_index(lua_State *L) {
     }
     if (strcmp(name, "state") == 0) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, layer->state);
+        return 1;
+    }
+    if (strcmp(name, "dryRun") == 0) {
+        lua_pushboolean(L, visit->frame->dry_run);
         return 1;
     }
     if (strcmp(name, "shared") == 0) return l_shared(L, visit);

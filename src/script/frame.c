@@ -19,6 +19,7 @@ struct hf_layer {
     bool passing;
     bool passed;
     bool failed_below; /* the last error came from below and is not this layer's */
+    hf__step *step;
 };
 
 size_t hf__frame_next(const hf__frame *frame, size_t from, hf__kind kind) {
@@ -89,6 +90,9 @@ static int run_c_layer(hf__frame *frame, size_t position, const hf__op_def *def,
                        hf_result *result, hf_error *err) {
     const hf__layer_def *layer = &frame->chain->layers[position];
     struct hf_layer call = {.frame = frame, .position = position, .def = def};
+    hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
+    call.step = hf__trace_begin(frame->trace, layer->name, def->name);
+    if (call.step != NULL) call.step->given = hf__trace_op(frame->trace, op);
     hf_op shown = *op;
     shown.context = frame->context;
     hf_error own = {0};
@@ -100,6 +104,8 @@ static int run_c_layer(hf__frame *frame, size_t position, const hf__op_def *def,
                       def->name);
     if (rc == HF_OK) {
         result->op = def->name;
+        if (call.step != NULL) call.step->gave = hf__trace_result(frame->trace, result);
+        hf__trace_end(frame->trace, outer, NULL);
         return HF_OK;
     }
     if (hf_code_name(rc) == NULL)
@@ -108,14 +114,16 @@ static int run_c_layer(hf__frame *frame, size_t position, const hf__op_def *def,
         hf__fail(&own, (hf_code)rc, "returned %s without saying why", hf_code_name(rc));
     if (own.layer[0] == '\0' && !call.failed_below)
         hf__error_copy(own.layer, sizeof own.layer, layer->name, strlen(layer->name), 1);
-    if (err != NULL) *err = own;
+    hf__trace_end(frame->trace, outer, own.name);
+    *err = own;
     return own.code;
 }
 
 /* Gives an op of a C layer to the layers below it; what they did is undone where they fail. */
-static int descend_from_c(hf_layer *layer, const hf__op_def *def, const hf_op *op, hf_result *result,
-                          hf_error *err) {
+static int descend_from_c(hf_layer *layer, const hf__op_def *def, const hf_op *op, bool nested,
+                          hf_result *result, hf_error *err) {
     hf__frame *frame = layer->frame;
+    size_t batch_from = frame->batch_from;
     char id[HF__UUID_SIZE + 1];
     hf_op minted = *op;
     minted.context = NULL;
@@ -125,7 +133,9 @@ static int descend_from_c(hf_layer *layer, const hf__op_def *def, const hf_op *o
     rc = hf__transaction_mark(frame->txn, &mark, err);
     if (rc != HF_OK) return rc;
     hf_result_free(result);
+    if (nested || layer->def->kind != HF__KIND_batch) frame->batch_from = layer->position + 1;
     rc = hf__frame_descend(frame, layer->position + 1, def, &minted, result, err);
+    frame->batch_from = batch_from;
     if (rc == HF_OK)
         rc = hf__transaction_release(frame->txn, mark, err);
     else
@@ -138,6 +148,8 @@ static int descend_from_c(hf_layer *layer, const hf__op_def *def, const hf_op *o
 
 int hf_next(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
     const hf__op_def *def;
+    hf_error unwanted_error;
+    if (err == NULL) err = &unwanted_error;
     layer->failed_below = false;
     if (op == NULL || result == NULL)
         return hf__fail(err, HF_MISUSE, "hf_next: expected an op and a place for its result, found NULL");
@@ -148,11 +160,16 @@ int hf_next(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) 
     int rc = hf__op_check(&given, &layer->frame->host->limits, &def, err);
     if (rc == HF_OK) rc = hf__frame_may_become(layer->def, def, err);
     if (rc != HF_OK) return rc;
+    if (layer->step != NULL) layer->step->handed = hf__trace_op(layer->frame->trace, &given);
     layer->passing = true;
-    rc = descend_from_c(layer, def, &given, result, err);
+    rc = descend_from_c(layer, def, &given, false, result, err);
     layer->passing = false;
     layer->passed = rc == HF_OK;
     layer->failed_below = rc != HF_OK;
+    if (layer->step != NULL) {
+        layer->step->passed = true;
+        layer->step->got = hf__trace_result(layer->frame->trace, result);
+    }
     return rc;
 }
 
@@ -168,7 +185,7 @@ int hf_layer_exec(hf_layer *layer, const hf_op *op, hf_result *result, hf_error 
     if (layer->frame->depth >= layer->frame->host->limits.exec_depth)
         return hf__fail(err, HF_DEPTH, "exec within exec: expected at most %u levels", layer->frame->depth);
     layer->frame->depth++;
-    rc = descend_from_c(layer, def, &given, result != NULL ? result : &unwanted, err);
+    rc = descend_from_c(layer, def, &given, true, result != NULL ? result : &unwanted, err);
     layer->frame->depth--;
     layer->failed_below = rc != HF_OK;
     hf_result_free(&unwanted);
@@ -203,7 +220,7 @@ static int run_batch(hf__frame *frame, const hf_op *batch, hf_result *result, hf
         const hf__op_def *def = hf__op_find(op.op, strlen(op.op));
         result->results_count = i + 1;
         int rc = hf__host_mint(frame->host, def, &op, id, err);
-        if (rc == HF_OK) rc = hf__frame_descend(frame, 0, def, &op, &result->results[i], err);
+        if (rc == HF_OK) rc = hf__frame_descend(frame, frame->batch_from, def, &op, &result->results[i], err);
         if (rc != HF_OK) {
             hf__error_about(err, &op);
             hf__error_prefix(err, "ops[%zu]: ", i);
@@ -223,7 +240,12 @@ int hf__frame_descend(hf__frame *frame, size_t from, const hf__op_def *def, cons
         return run_c_layer(frame, position, def, op, result, err);
     }
     if (def->kind == HF__KIND_batch) return run_batch(frame, op, result, err);
-    return hf__transaction_exec(frame->txn, def, op, result, err);
+    hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
+    hf__step *step = hf__trace_begin(frame->trace, NULL, def->name);
+    int rc = hf__transaction_exec(frame->txn, def, op, result, err);
+    if (step != NULL && rc == HF_OK) step->gave = hf__trace_result(frame->trace, result);
+    hf__trace_end(frame->trace, outer, rc == HF_OK ? NULL : err->name);
+    return rc;
 }
 
 int hf__frame_run(hf__frame *frame, const hf__op_def *def, const hf_op *op, hf_result *result,
@@ -235,6 +257,13 @@ int hf__frame_run(hf__frame *frame, const hf__op_def *def, const hf_op *op, hf_r
             rc = hf__fail(err, HF_BAD_RESULT, "the batch of %zu ops was answered with %zu results",
                           op->ops_count, result->results_count);
         if (rc != HF_OK) hf__error_prefix(err, "the answer that left the chain: ");
+        size_t layer = hf__frame_next(frame, 0, def->kind);
+        bool alone =
+            layer < frame->chain->count && hf__frame_next(frame, layer + 1, def->kind) == frame->chain->count;
+        if (rc != HF_OK && err != NULL && alone) {
+            const char *name = hf__frame_layer_name(frame, layer);
+            hf__error_copy(err->layer, sizeof err->layer, name, strlen(name), 1);
+        }
     }
     if (rc != HF_OK) hf__error_about(err, op);
     return rc;

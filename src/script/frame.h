@@ -9,6 +9,7 @@
 #include "op/host.h"
 #include "op/transaction.h"
 #include "script/chain.h"
+#include "script/trace.h"
 
 /* An op and its answer in C, on the way between Lua and what is below. */
 typedef struct hf__hop {
@@ -18,13 +19,17 @@ typedef struct hf__hop {
 } hf__hop;
 
 typedef struct hf__frame {
-    const hf__chain *chain;
+    hf__chain *chain;
     hf__transaction *txn;
     hf__host *host;
     const hf_context *context; /* NULL for none */
     hf__arena arena;
     hf__hop *used, *unused;
     unsigned depth;
+    size_t
+        batch_from; /* the position at which the ops of a batch begin: below the layer that made it, if any */
+    hf__trace *trace; /* NULL: nobody listens */
+    bool dry_run;
     hf__visit *visits; /* one for each state that it has entered */
 } hf__frame;
 
@@ -67,10 +72,11 @@ typedef struct hf__call {
     uint64_t generation;
     const hf__op_def *def;
     size_t position;
-    bool passing;  /* within next */
-    bool passed;   /* next has succeeded */
-    bool returned; /* the layer has returned */
-    bool refused;  /* ctx:reject was called */
+    bool passing;   /* within next */
+    bool passed;    /* next has succeeded */
+    bool returned;  /* the layer has returned */
+    bool refused;   /* ctx:reject was called */
+    hf__step *step; /* of the trace, or NULL; good as long as the op */
 } hf__call;
 
 /* Puts the metatable of `ctx` into the registry. */

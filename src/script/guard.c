@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "script/marshal.h"
+#include "script/pattern.h"
 #include "script/vm.h"
 
 static const char hidden_key = 0; /* in a metatable of ours: the table that the script gave */
@@ -192,6 +193,10 @@ static const struct {
     {"xpcall", l_xpcall},
     {"getmetatable", l_getmetatable},
     {"setmetatable", l_setmetatable},
+    {"string.find", l_pattern_find},
+    {"string.match", l_pattern_match},
+    {"string.gmatch", l_pattern_gmatch},
+    {"string.gsub", l_pattern_gsub},
     {"string.rep", l_rep},
     {"table.move", l_move},
     {"table.sort", l_sort},

@@ -38,7 +38,11 @@ static void l_settle_result(lua_State *L, const hf__call *call, int call_index) 
 static int l_handle(lua_State *L) {
     hf__call *call = lua_touserdata(L, 2);
     hf__visit *visit = l_visit_of(L, call, "ctx");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, visit->frame->chain->layers[call->position].handlers[call->def->kind]);
+    const hf__layer_def *layer = &visit->frame->chain->layers[call->position];
+    int most = visit->frame->chain->quarantine_after;
+    if (most > 0 && layer->breaches >= most)
+        return l_throwf(L, HF_TIMEOUT, "is in quarantine: it went past a budget %d times", layer->breaches);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, layer->handlers[call->def->kind]);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     lua_pushcclosure(L, l_next, 1);
@@ -66,6 +70,7 @@ static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int
     lua_pushvalue(L, op + 1);
     if (l_protected_call(L, 2, 1) == LUA_OK) return;
     if (!l_is_own_slip(L, call, visit, op + 1)) lua_error(L);
+    if (call->step != NULL) call->step->tolerated = true;
     hf_error err;
     l_read_error(L, -1, &err);
     hf__host_log_error(visit->frame->host, "passed over", &err);
@@ -85,7 +90,11 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
     const char *outer_op = visit->op;
     visit->layer = position; /* whoever catches an error puts the outer ones back */
     visit->op = def->name;
+    hf__trace *trace = visit->frame->trace;
+    hf__step *outer = trace != NULL ? trace->open : NULL; /* ended by whoever catches an error */
     hf__call *call = l_new_call(L, visit, position, def);
+    call->step = hf__trace_begin(trace, hf__frame_layer_name(visit->frame, position), def->name);
+    if (call->step != NULL) call->step->given = hf__trace_table(trace, L, op);
     if (visit->frame->chain->layers[position].tolerated) {
         l_call_tolerated(L, visit, call, op);
     } else {
@@ -94,6 +103,8 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
         lua_pushvalue(L, op + 1);
         lua_call(L, 2, 1);
     }
+    if (call->step != NULL) call->step->gave = hf__trace_table(trace, L, -1);
+    hf__trace_end(trace, outer, NULL);
     visit->layer = outer_layer;
     visit->op = outer_op;
     lua_replace(L, op);
@@ -133,8 +144,7 @@ static int l_descend_protected(lua_State *L) {
     hf_error err;
     lua_settop(L, 1);
     const hf__op_def *def = l_op_def(L, 1);
-    if (!way->nested && hf__frame_may_become(way->call->def, def, &err) != HF_OK)
-        l_throw_own(L, &err);
+    if (!way->nested && hf__frame_may_become(way->call->def, def, &err) != HF_OK) l_throw_own(L, &err);
     l_mint(L, frame, def);
     size_t position = hf__frame_next(frame, way->call->position + 1, def->kind);
     if (position < frame->chain->count && frame->chain->layers[position].vm == visit->vm) {
@@ -162,6 +172,16 @@ static int l_descend_protected(lua_State *L) {
     return 1;
 }
 
+/* The code of the error on the top; borrowed from it. */
+static const char *l_code(lua_State *L) {
+    const char *code = "middleware";
+    if (lua_type(L, -1) != LUA_TTABLE) return code;
+    lua_pushliteral(L, "code");
+    if (lua_rawget(L, -2) == LUA_TSTRING) code = lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return code;
+}
+
 int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested) {
     hf__frame *frame = visit->frame;
     descent way = {call, visit, nested};
@@ -176,6 +196,13 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     size_t layer = visit->layer;
     const char *op = visit->op;
     unsigned depth = frame->depth;
+    size_t batch_from = frame->batch_from;
+    if (nested || call->def->kind != HF__KIND_batch) frame->batch_from = call->position + 1;
+    hf__step *step = call->step;
+    if (step != NULL && !nested) {
+        step->passed = true;
+        step->handed = hf__trace_table(frame->trace, L, index);
+    }
     lua_State *entry = visit->vm->L;
     visit->vm->L = L; /* what comes up from C below enters here, a coroutine perhaps */
     lua_pushcfunction(L, l_descend_protected);
@@ -186,7 +213,9 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     visit->layer = layer;
     visit->op = op;
     frame->depth = depth;
+    frame->batch_from = batch_from;
     if (status != LUA_OK) {
+        if (step != NULL) hf__trace_end(frame->trace, step, l_code(L));
         hf__transaction_undo(frame->txn, mark);
     } else if (hf__transaction_release(frame->txn, mark, &err) != HF_OK) {
         l_push_error(L, &err);
@@ -201,6 +230,9 @@ static int l_next(lua_State *L) {
     if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "next was called after the layer had returned");
     if (call->passing) return l_throwf(L, HF_MIDDLEWARE, "next was called while it runs");
     if (call->passed) return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
+    if (visit->layer != call->position)
+        return l_throwf(L, HF_MIDDLEWARE, "next of the layer \"%s\" was called by another",
+                        hf__frame_layer_name(visit->frame, call->position));
     if (lua_type(L, 1) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "next: expected the op, a table, found %s", luaL_typename(L, 1));
     luaL_checkstack(L, LUA_MINSTACK, "too many layers");
@@ -213,6 +245,7 @@ static int l_next(lua_State *L) {
         return lua_error(L);
     }
     call->passed = true;
+    if (call->step != NULL) call->step->got = hf__trace_table(visit->frame->trace, L, -1);
     if (visit->frame->chain->layers[call->position].tolerated)
         l_push_copy(L, -1);
     else
@@ -245,6 +278,12 @@ static int l_enter(lua_State *L) {
     return 0;
 }
 
+/* Counts a breach against the layer that `err` names. */
+static void count_breach(hf__frame *frame, const hf_error *err) {
+    for (size_t i = 0; i < frame->chain->count; i++)
+        if (strcmp(frame->chain->layers[i].name, err->layer) == 0) frame->chain->layers[i].breaches++;
+}
+
 int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, const hf_op *op,
                       hf_result *result, hf_error *err) {
     hf__visit *visit = hf__frame_visit(frame, frame->chain->layers[position].vm);
@@ -252,10 +291,14 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     entry in = {frame, visit, position, def, op, result};
     size_t layer = visit->layer;
     const char *outer_op = visit->op;
+    hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
     if (layer == SIZE_MAX) hf__budget_begin(visit->vm->budget); /* in a batch, each op has its own */
     hf__budget_resume(visit->vm->budget);
     int rc = hf__lua_enter(visit->vm->L, l_enter, &in, 0, err);
     hf__budget_pause(visit->vm->budget);
+    if (rc != HF_OK) hf__trace_end(frame->trace, outer, err->name);
+    bool breach = visit->vm->budget != NULL && visit->vm->budget->spent != HF_OK;
+    if (rc != HF_OK && breach && layer == SIZE_MAX) count_breach(frame, err);
     visit->layer = layer;
     visit->op = outer_op;
     return rc;

@@ -33,6 +33,11 @@ void l_push_value(lua_State *L, const hf__value *value);
 hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
                         const char *what);
 
+/* The value at `index` as JSON text in the arena, and a JSON text as a value; both throw HF_INVALID. [-0, +0], [-0, +1] */
+hf_text l_read_text_of(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
+                       const char *what);
+void l_push_json(lua_State *L, hf__arena *arena, hf_text json);
+
 /* A JSON object's text as a table that remembers the text. [-0, +1] */
 void l_push_object(lua_State *L, hf__arena *arena, hf_text json);
 
@@ -46,8 +51,8 @@ void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const 
 /* The op that the table at `index` names; throws HF_INVALID for what is no op. [-0, +0] */
 const hf__op_def *l_op_def(lua_State *L, int index);
 
-/* Reads the table at `index`. What `out` shows borrows from the table, which must stay where it is, or lives in
- * `arena`. Throws HF_INVALID, naming the field. Bounds are left to hf__op_check. [-0, +0] */
+/* Reads the table at `index`. What `out` shows lives in `arena`. Throws HF_INVALID, naming the
+ * field. Bounds are left to hf__op_check. [-0, +0] */
 void l_read_op(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
                hf_op *out);
 

@@ -150,7 +150,8 @@ void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const 
 
 /* ---- Reading ----------------------------------------------------------------------------------- */
 
-/* One reading: of an op (`copy` NULL, texts are borrowed) or of an answer (texts go into `copy`). */
+/* One reading: of an op (`copy` NULL, texts go into the arena) or of an answer (texts go into `copy`). Nothing is
+ * borrowed: a script may change a table while what was read from it is still on its way. */
 typedef struct reading {
     hf__arena *arena;
     const hf__limits *limits;
@@ -183,8 +184,7 @@ static void *l_memory(lua_State *L, reading *r, size_t count, size_t size) {
 
 /* The string on the top. */
 static hf_text l_text(lua_State *L, reading *r, hf_text text) {
-    if (r->copy == NULL) return text;
-    hf_text copy = hf_result_text(r->copy, text);
+    hf_text copy = r->copy != NULL ? hf_result_text(r->copy, text) : hf__arena_text(r->arena, text);
     if (copy.data == NULL) l_throwf(L, HF_MEMORY, "out of memory reading the %s", r->kind);
     return copy;
 }
@@ -205,7 +205,7 @@ static hf_text l_object(lua_State *L, reading *r, const hf__field *field) {
     if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
     char what[96];
     snprintf(what, sizeof what, "field \"%s\" of the %s", field->name, r->kind);
-    return l_text(L, r, l_read_object(L, -1, r->arena, r->limits, what));
+    return l_text(L, r, l_read_object(L, -1, r->arena, r->limits, r->code, what));
 }
 
 /* The length of the list on the top, bounded before anything is allocated for it. */
@@ -431,7 +431,7 @@ static void l_split_context(lua_State *L, int index, reading *r, hf_context *out
         lua_pushvalue(L, -2);
         lua_rawset(L, extras);
     }
-    if (any) out->extras = l_read_object(L, extras, r->arena, r->limits, "context");
+    if (any) out->extras = l_read_object(L, extras, r->arena, r->limits, r->code, "context");
     lua_pop(L, 1);
 }
 

@@ -82,13 +82,17 @@ void l_push_value(lua_State *L, const hf__value *value) {
     }
 }
 
-void l_push_object(lua_State *L, hf__arena *arena, hf_text json) {
+void l_push_json(lua_State *L, hf__arena *arena, hf_text json) {
     const hf__value *value;
     hf_error err;
     /* What is in a store was checked at the bounds of its day; today's may be narrower. */
     if (hf__json_parse(arena, json, 500, &value, &err) != HF_OK) l_throw(L, &err);
     luaL_checkstack(L, 5, NULL);
     l_push_value(L, value);
+}
+
+void l_push_object(lua_State *L, hf__arena *arena, hf_text json) {
+    l_push_json(L, arena, json);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key); /* object, origins */
     lua_pushvalue(L, -2);
     lua_pushlstring(L, json.data, json.size); /* object, origins, object, text */
@@ -131,11 +135,12 @@ typedef struct reading {
     hf__arena *arena;
     size_t depth;
     size_t bytes;
+    hf_code code; /* what a slip is */
     const char *what;
 } reading;
 
 static void l_spend(lua_State *L, reading *r, size_t bytes) {
-    if (bytes > r->bytes) l_throwf(L, HF_INVALID, "%s: larger than its bound allows", r->what);
+    if (bytes > r->bytes) l_throwf(L, r->code, "%s: larger than its bound allows", r->what);
     r->bytes -= bytes;
 }
 
@@ -152,7 +157,7 @@ static hf_text l_read_text(lua_State *L, int index, reading *r) {
     l_spend(L, r, text.size + 2);
     size_t good = hf__utf8_check(text.data, text.size);
     if (good != text.size)
-        l_throwf(L, HF_INVALID, "%s: byte %zu of a text is not UTF-8, or is NUL", r->what, good + 1);
+        l_throwf(L, r->code, "%s: byte %zu of a text is not UTF-8, or is NUL", r->what, good + 1);
     text = hf__arena_text(r->arena, text);
     if (text.data == NULL) l_throwf(L, HF_MEMORY, "%s: out of memory", r->what);
     return text;
@@ -183,9 +188,8 @@ static hf__value *l_read_map(lua_State *L, int index, reading *r, size_t count) 
     size_t found = 0;
     for (lua_pushnil(L); lua_next(L, index) && found < count; lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
-            l_throwf(L, HF_INVALID,
-                     "%s: a table with both list positions and names, or with a key that is %s", r->what,
-                     luaL_typename(L, -2));
+            l_throwf(L, r->code, "%s: a table with both list positions and names, or with a key that is %s",
+                     r->what, luaL_typename(L, -2));
         members[found] = l_read_any(L, lua_gettop(L), r);
         members[found]->key = l_read_text(L, -2, r);
         found++;
@@ -197,7 +201,7 @@ static hf__value *l_read_map(lua_State *L, int index, reading *r, size_t count) 
 }
 
 static hf__value *l_read_table(lua_State *L, int index, reading *r) {
-    if (r->depth == 0) l_throwf(L, HF_INVALID, "%s: nested too deep, or within itself", r->what);
+    if (r->depth == 0) l_throwf(L, r->code, "%s: nested too deep, or within itself", r->what);
     luaL_checkstack(L, 6, "a value nests too deep");
     l_spend(L, r, 2);
     size_t count = 0, positions = lua_rawlen(L, index);
@@ -210,7 +214,7 @@ static hf__value *l_read_table(lua_State *L, int index, reading *r) {
     hf__value *value;
     bool marked = l_is_list(L, index);
     if (marked && positions != count)
-        l_throwf(L, HF_INVALID, "%s: a list with holes, or with other keys than its positions", r->what);
+        l_throwf(L, r->code, "%s: a list with holes, or with other keys than its positions", r->what);
     if (marked || (count > 0 && positions == count))
         value = l_read_list(L, index, r, count);
     else
@@ -237,7 +241,7 @@ static hf__value *l_read_any(lua_State *L, int index, reading *r) {
         value = l_new_value(L, r, HF__REAL);
         value->is.real = lua_tonumber(L, index);
         if (!isfinite(value->is.real))
-            l_throwf(L, HF_INVALID, "%s: expected finite numbers, found %s", r->what,
+            l_throwf(L, r->code, "%s: expected finite numbers, found %s", r->what,
                      isnan(value->is.real) ? "nan" : "an infinity");
         return value;
     case LUA_TSTRING:
@@ -247,7 +251,7 @@ static hf__value *l_read_any(lua_State *L, int index, reading *r) {
     case LUA_TTABLE: return l_read_table(L, index, r);
     default:
         if (!hf__is_null(L, index))
-            l_throwf(L, HF_INVALID, "%s: a %s cannot be kept as JSON", r->what, luaL_typename(L, index));
+            l_throwf(L, r->code, "%s: a %s cannot be kept as JSON", r->what, luaL_typename(L, index));
         l_spend(L, r, 4);
         return l_new_value(L, r, HF__NULL);
     }
@@ -255,8 +259,23 @@ static hf__value *l_read_any(lua_State *L, int index, reading *r) {
 
 hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
                         const char *what) {
-    reading r = {arena, depth, bytes, what};
+    reading r = {arena, depth, bytes, HF_INVALID, what};
     return l_read_any(L, lua_absindex(L, index), &r);
+}
+
+/* The value's JSON, in the arena. Nothing of C's own is held while Lua is asked for anything. */
+static hf_text l_write_value(lua_State *L, const hf__value *value, hf__arena *arena, const char *what) {
+    hf__buf buf;
+    hf_error err;
+    hf__buf_init(&buf, 0);
+    hf__json_write(&buf, value);
+    int rc = hf__buf_check(&buf, what, &err);
+    hf_text text = {0};
+    if (rc == HF_OK) text = hf__arena_text(arena, hf__buf_view(&buf));
+    if (rc == HF_OK && text.data == NULL) rc = hf__fail_memory(&err);
+    hf__buf_free(&buf);
+    if (rc != HF_OK) l_throw(L, &err);
+    return text;
 }
 
 /* The text that the table at `index` was decoded from, borrowed from the registry; absent for none. */
@@ -270,26 +289,24 @@ static hf_text origin_of(lua_State *L, int index) {
     return text;
 }
 
-hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const char *what) {
+hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_code code,
+                      const char *what) {
     hf_error err;
     index = lua_absindex(L, index);
     luaL_checkstack(L, 6, NULL);
-    hf__value *value = l_read_value(L, index, arena, limits->depth, limits->metadata, what);
+    reading r = {arena, limits->depth, limits->metadata, code, what};
+    hf__value *value = l_read_any(L, index, &r);
     if (value->type == HF__LIST)
-        l_throwf(L, HF_INVALID, "%s: expected a table with names as keys, found a list", what);
+        l_throwf(L, code, "%s: expected a table with names as keys, found a list", what);
     hf_text origin = origin_of(L, index);
     const hf__value *before;
     if (origin.data != NULL && hf__json_parse(arena, origin, 500, &before, &err) == HF_OK &&
         hf__value_equal(before, value))
         return origin;
-    hf__buf buf;
-    hf__buf_init(&buf, 0);
-    hf__json_write(&buf, value);
-    int rc = hf__buf_check(&buf, what, &err);
-    hf_text text = {0};
-    if (rc == HF_OK) text = hf__arena_text(arena, hf__buf_view(&buf));
-    if (rc == HF_OK && text.data == NULL) rc = hf__fail_memory(&err);
-    hf__buf_free(&buf);
-    if (rc != HF_OK) l_throw(L, &err);
-    return text;
+    return l_write_value(L, value, arena, what);
+}
+
+hf_text l_read_text_of(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
+                       const char *what) {
+    return l_write_value(L, l_read_value(L, index, arena, depth, bytes, what), arena, what);
 }

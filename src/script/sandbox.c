@@ -10,11 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "base/json.h"
 #include "script/guard.h"
 #include "script/marshal.h"
 #include "script/stock.h"
+#include "script/vm.h"
 
 /* The allow-list: "name" of the base library, or "library.name". */
 static const char *const allowed[] = {
@@ -89,13 +88,11 @@ static hf__arena *l_new_arena(lua_State *L) {
 
 static int l_json_decode(lua_State *L) {
     hf_text text;
-    hf_error err;
-    const hf__value *value;
     luaL_checktype(L, 1, LUA_TSTRING);
     text.data = lua_tolstring(L, 1, &text.size);
+    l_budget_charge(L, l_vm_of(L)->budget, text.size / 4);
     hf__arena *arena = l_new_arena(L);
-    if (hf__json_parse(arena, text, 500, &value, &err) != HF_OK) return l_throw(L, &err);
-    l_push_value(L, value);
+    l_push_json(L, arena, text);
     hf__arena_free(arena);
     return 1;
 }
@@ -103,17 +100,8 @@ static int l_json_decode(lua_State *L) {
 static int l_json_encode(lua_State *L) {
     luaL_checkany(L, 1);
     hf__arena *arena = l_new_arena(L);
-    const hf__value *value = l_read_value(L, 1, arena, 500, INT_MAX, "json.encode");
-    hf__buf buf;
-    hf_error err;
-    hf__buf_init(&buf, 0);
-    hf__json_write(&buf, value);
-    int rc = hf__buf_check(&buf, "json.encode", &err);
-    hf_text text = {0};
-    if (rc == HF_OK) text = hf__arena_text(arena, hf__buf_view(&buf));
-    if (rc == HF_OK && text.data == NULL) rc = hf__fail_memory(&err);
-    hf__buf_free(&buf); /* before Lua is asked for anything */
-    if (rc != HF_OK) return l_throw(L, &err);
+    hf_text text = l_read_text_of(L, 1, arena, 500, INT_MAX, "json.encode");
+    l_budget_charge(L, l_vm_of(L)->budget, text.size / 4);
     lua_pushlstring(L, text.data, text.size);
     hf__arena_free(arena);
     return 1;
@@ -227,8 +215,9 @@ void l_load_chunk(lua_State *L, const char *chunk, hf_text source) {
     if (source.size > HF__MAX_SCRIPT)
         l_throwf(L, HF_INVALID, "%.100s: a script of at most %zu bytes was expected", chunk + 1,
                  HF__MAX_SCRIPT);
-    if (luaL_loadbufferx(L, source.data, source.size, chunk, "t") != LUA_OK)
-        l_throwf(L, HF_INVALID, "%s", lua_tostring(L, -1));
+    int status = luaL_loadbufferx(L, source.data, source.size, chunk, "t");
+    if (status == LUA_ERRMEM) lua_error(L);
+    if (status != LUA_OK) l_throwf(L, HF_INVALID, "%s", lua_tostring(L, -1));
     lua_insert(L, -2);
     lua_setupvalue(L, -2, 1);
 }

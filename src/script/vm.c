@@ -17,8 +17,12 @@
 
 static const char vm_key = 0;
 
-static const luaL_Reg safe_libraries[] = {{"_G", luaopen_base},     {"table", luaopen_table}, {"string", luaopen_string},
-                                          {"math", luaopen_math},   {"utf8", luaopen_utf8},   {"os", luaopen_os},
+static const luaL_Reg safe_libraries[] = {{"_G", luaopen_base},
+                                          {"table", luaopen_table},
+                                          {"string", luaopen_string},
+                                          {"math", luaopen_math},
+                                          {"utf8", luaopen_utf8},
+                                          {"os", luaopen_os},
                                           {NULL, NULL}};
 
 /* (light vm): what the sandbox's allow-list picks from, which scripts never see as it is, or everything for
@@ -74,11 +78,17 @@ void hf__vm_free(hf__vm *vm) {
     hf__free(vm);
 }
 
-hf__vm *l_vm_of(lua_State *L) {
-    luaL_checkstack(L, 4, NULL);
+/* NULL for a state of the host's before its first use. Takes one slot of the stack, and nothing else. */
+static hf__vm *find_vm_safe(lua_State *L) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &vm_key);
     hf__vm *vm = lua_touserdata(L, -1);
     lua_pop(L, 1);
+    return vm;
+}
+
+hf__vm *l_vm_of(lua_State *L) {
+    luaL_checkstack(L, 4, NULL);
+    hf__vm *vm = find_vm_safe(L);
     if (vm != NULL) return vm;
     l_marshal_setup(L);
     l_context_setup(L);
@@ -155,7 +165,8 @@ static int l_describe_error(lua_State *L) {
 }
 
 int l_protected_call(lua_State *L, int arguments, int results) {
-    hf__budget *budget = l_vm_of(L)->budget;
+    const hf__vm *vm = find_vm_safe(L); /* unprotected as yet */
+    hf__budget *budget = vm != NULL ? vm->budget : NULL;
     unsigned grants = budget != NULL ? budget->grants : 0;
     int handler = lua_gettop(L) - arguments;
     lua_pushcfunction(L, l_describe_error);

@@ -16,11 +16,11 @@ typedef struct hf__visit {
     struct hf__frame *frame;
     struct hf__visit *outer; /* the op around it in the same state */
     struct hf__visit *next;  /* the same op's stay in another state */
-    uint64_t generation; /* what a `ctx` or `next` must bear to be of this op */
-    int shared;          /* registry references, LUA_NOREF until needed: ctx.shared, */
-    int after;           /* and the functions to call after the commit */
-    size_t layer;        /* the position of the layer that runs; SIZE_MAX for none */
-    const char *op;      /* the name of the op that it was given */
+    uint64_t generation;     /* what a `ctx` or `next` must bear to be of this op */
+    int shared;              /* registry references, LUA_NOREF until needed: ctx.shared, */
+    int after;               /* and the functions to call after the commit */
+    size_t layer;            /* the position of the layer that runs; SIZE_MAX for none */
+    const char *op;          /* the name of the op that it was given */
 } hf__visit;
 
 typedef struct hf__vm {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs a build into a prefix of its own, builds consumers against that, each way there is, and runs them.
-# usage: run.sh BUILD CC CXX LUA
+# usage: run.sh BUILD GENERATOR CC CXX LUA
 set -euo pipefail
-build=$1 cc=$2 cxx=$3 lua=$4
+build=$1 generator=$2 cc=$3 cxx=$4 lua=$5
 here=$(cd "$(dirname "$0")" && pwd)
 prefix=$build/consumer-prefix work=$build/consumer
 rm -rf "$prefix" "$work"
@@ -13,7 +13,7 @@ libdir=$(dirname "$(find "$prefix" -name libholdfast.a)")
 export LD_LIBRARY_PATH=$libdir PKG_CONFIG_PATH=$libdir/pkgconfig
 
 echo "find_package"
-cmake -S "$here" -B "$work/cmake" -D CMAKE_PREFIX_PATH="$prefix" -D CMAKE_C_COMPILER="$cc" \
+cmake -G "$generator" -S "$here" -B "$work/cmake" -D CMAKE_PREFIX_PATH="$prefix" -D CMAKE_C_COMPILER="$cc" \
     -D CMAKE_CXX_COMPILER="$cxx" >/dev/null
 cmake --build "$work/cmake" >/dev/null
 for program in c_shared c_static cpp_shared cpp_static; do

@@ -13,12 +13,9 @@ typedef struct fault {
 } fault;
 
 static const fault faults[] = {
-    {FAULT_WRITE, SQLITE_IOERR_WRITE, HF_IO, HF_OK},
-    {FAULT_SYNC, SQLITE_IOERR_FSYNC, HF_UNKNOWN, HF_UNKNOWN},
-    {FAULT_WRITE, SQLITE_FULL, HF_FULL, HF_FULL},
-    {FAULT_LOCK, SQLITE_BUSY, HF_BUSY, HF_OK},
-    {FAULT_LOCK, SQLITE_IOERR_LOCK, HF_IO, HF_OK},
-    {FAULT_TRUNCATE, SQLITE_IOERR_TRUNCATE, HF_IO, HF_OK},
+    {FAULT_WRITE, SQLITE_IOERR_WRITE, HF_IO, HF_OK}, {FAULT_SYNC, SQLITE_IOERR_FSYNC, HF_UNKNOWN, HF_UNKNOWN},
+    {FAULT_WRITE, SQLITE_FULL, HF_FULL, HF_FULL},    {FAULT_LOCK, SQLITE_BUSY, HF_BUSY, HF_OK},
+    {FAULT_LOCK, SQLITE_IOERR_LOCK, HF_IO, HF_OK},   {FAULT_TRUNCATE, SQLITE_IOERR_TRUNCATE, HF_IO, HF_OK},
     {FAULT_READ, SQLITE_IOERR_READ, HF_IO, HF_OK},
 };
 
@@ -42,7 +39,8 @@ static char long_text[9000]; /* it fills pages of its own */
 static void make_job(int which, job *out) {
     static hf_op inside[3];
     inside[0] = (hf_op){ADD("m1", "one")};
-    inside[1] = (hf_op){.op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m2")};
+    inside[1] =
+        (hf_op){.op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m2")};
     inside[2] = (hf_op){.op = "updateContent", .message_id = T("m2"), .content = T("two")};
     memset(out, 0, sizeof *out);
     out->none = "m0=before";
@@ -64,7 +62,7 @@ static void make_job(int which, job *out) {
 /* ---- What the file holds ----------------------------------------------------------------------- */
 
 static void copy_file(const char *from, const char *to) {
-    char command[300];
+    char command[1024];
     snprintf(command, sizeof command, "if [ -e %s ]; then cp %s %s; else rm -f %s; fi", from, from, to, to);
     assert_int_equal(system(command), 0);
 }
@@ -89,11 +87,12 @@ static void look(const char *path, char *out, size_t size) {
     assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
     assert_string_equal((const char *)sqlite3_column_text(stmt, 0), "ok");
     sqlite3_finalize(stmt);
-    assert_int_equal(sqlite3_prepare_v2(db,
-                                        "SELECT group_concat(id || '=' || iif(length(content) > 1000, 'long', content),"
-                                        " ' ') FROM (SELECT * FROM messages ORDER BY position)",
-                                        -1, &stmt, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db,
+                           "SELECT group_concat(id || '=' || iif(length(content) > 1000, 'long', content),"
+                           " ' ') FROM (SELECT * FROM messages ORDER BY position)",
+                           -1, &stmt, NULL),
+        SQLITE_OK);
     assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
     snprintf(out, size, "%s", (const char *)sqlite3_column_text(stmt, 0));
     sqlite3_finalize(stmt);
@@ -152,7 +151,7 @@ static bool try_one(const fault *what, int which, bool layered, long nth, long t
     if (times == 1 && !layered && code != HF_OK && code != what->alone) fail_msg(WHERE, f.err.message);
     if (code != HF_OK) {
         assert_int_equal(f.err.code, code);
-        assert_int_equal(f.err.sqlite_code & 0xff, what->rc & 0xff);
+        assert_int_equal(f.err.sqlite_code, what->rc);
         assert_string_equal(f.err.layer, "");
     }
     crash(&f, image, sizeof image);
@@ -188,9 +187,15 @@ static void one_failure_at_any_point_leaves_all_or_nothing(void **state) {
 
 static void a_failure_that_stays_is_given_up_with_its_name(void **state) {
     (void)state;
-    for (int i = 0; i < FAULTS; i++)
+    static const fault staying[] = {
+        {FAULT_WRITE, SQLITE_IOERR_WRITE, HF_IO, HF_IO},
+        {FAULT_SYNC, SQLITE_IOERR_FSYNC, HF_UNKNOWN, HF_UNKNOWN},
+        {FAULT_WRITE, SQLITE_FULL, HF_FULL, HF_FULL},
+        {FAULT_WRITER, SQLITE_BUSY, HF_BUSY, HF_BUSY},
+    };
+    for (size_t i = 0; i < sizeof staying / sizeof *staying; i++)
         for (int layered = 0; layered < 2; layered++)
-            try_one(&faults[i], 2, layered, 1, 1000000);
+            assert_true(try_one(&staying[i], 2, layered, 1, 1000000));
 }
 
 static void the_faults_are_really_met(void **state) {
@@ -228,9 +233,9 @@ static void an_unknown_outcome_is_settled_by_asking_again(void **state) {
 
 static void opening_under_failures_says_so_and_can_be_repeated(void **state) {
     static const fault openings[] = {
-        {FAULT_OPEN, SQLITE_CANTOPEN, HF_IO, 0},       {FAULT_WRITE, SQLITE_IOERR_WRITE, HF_IO, 0},
-        {FAULT_WRITE, SQLITE_FULL, HF_FULL, 0},        {FAULT_SYNC, SQLITE_IOERR_FSYNC, HF_UNKNOWN, 0},
-        {FAULT_LOCK, SQLITE_IOERR_LOCK, HF_IO, 0},     {FAULT_TRUNCATE, SQLITE_IOERR_TRUNCATE, HF_IO, 0},
+        {FAULT_OPEN, SQLITE_CANTOPEN, HF_IO, 0},   {FAULT_WRITE, SQLITE_IOERR_WRITE, HF_IO, 0},
+        {FAULT_WRITE, SQLITE_FULL, HF_FULL, 0},    {FAULT_SYNC, SQLITE_IOERR_FSYNC, HF_UNKNOWN, 0},
+        {FAULT_LOCK, SQLITE_IOERR_LOCK, HF_IO, 0}, {FAULT_TRUNCATE, SQLITE_IOERR_TRUNCATE, HF_IO, 0},
         {FAULT_READ, SQLITE_IOERR_READ, HF_IO, 0},
     };
     (void)state;

@@ -12,11 +12,16 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 
 static long left; /* allocations until the failure, that one included; 0: none is planned */
+static long more; /* failures to follow the first one */
 static bool happened;
 
 static bool fails(void) {
     if (left == 0 || --left > 0) return false;
     happened = true;
+    if (more > 0) {
+        more--;
+        left = 1;
+    }
     return true;
 }
 
@@ -33,7 +38,12 @@ void *__wrap_realloc(void *memory, size_t size) {
 }
 
 void fault_alloc_plan(long nth) {
+    fault_alloc_plan_times(nth, 1);
+}
+
+void fault_alloc_plan_times(long nth, long times) {
     left = nth;
+    more = times - 1;
     happened = false;
 }
 

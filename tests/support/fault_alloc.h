@@ -10,6 +10,10 @@
 /* The nth allocation from now on fails, once, and later ones work; 0 plans no failure. */
 void fault_alloc_plan(long nth);
 
+/* The nth allocation from now on fails, and so do the `times` - 1 after it, while the plan lasts. Lua asks a second
+ * time before it gives up. */
+void fault_alloc_plan_times(long nth, long times);
+
 /* Ends the plan. Whether the planned allocation came, and so failed. */
 bool fault_alloc_happened(void);
 

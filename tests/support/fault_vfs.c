@@ -108,6 +108,7 @@ static int shim_map(sqlite3_file *file, int region, int size, int extend, void v
 
 static int shim_shm_lock(sqlite3_file *file, int offset, int count, int flags) {
     int rc = (flags & SQLITE_SHM_LOCK) != 0 ? fails(FAULT_LOCK) : SQLITE_OK;
+    if (rc == SQLITE_OK && offset == 0 && (flags & SQLITE_SHM_LOCK) != 0) rc = fails(FAULT_WRITER);
     return rc != SQLITE_OK ? rc : PASS(file, xShmLock, offset, count, flags);
 }
 

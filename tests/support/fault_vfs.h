@@ -2,7 +2,15 @@
 #ifndef HF_TESTS_SUPPORT_FAULT_VFS_H
 #define HF_TESTS_SUPPORT_FAULT_VFS_H
 
-typedef enum fault_kind { FAULT_READ, FAULT_WRITE, FAULT_SYNC, FAULT_TRUNCATE, FAULT_LOCK, FAULT_OPEN } fault_kind;
+typedef enum fault_kind {
+    FAULT_READ,
+    FAULT_WRITE,
+    FAULT_SYNC,
+    FAULT_TRUNCATE,
+    FAULT_LOCK,   /* any lock that is taken */
+    FAULT_WRITER, /* the lock of who writes to the WAL */
+    FAULT_OPEN,
+} fault_kind;
 
 /* Puts it under everything that is opened afterwards. */
 void fault_vfs_install(void);

@@ -3,7 +3,8 @@
 # shellcheck shell=bash
 # What it takes to build the project and to run its tests.
 build_packages=(gcc g++ cmake ninja-build pkg-config lua5.4 liblua5.4-dev libsqlite3-dev libcjson-dev)
-test_packages=(binutils libcmocka-dev lua-busted)
+# zlib1g-dev: `pkg-config --static` names it as a part of sqlite3.
+test_packages=(binutils libcmocka-dev lua-busted zlib1g-dev)
 
 # Installs those of the named packages that are missing. Fails with a message that names them where it cannot.
 need_packages() {

@@ -97,7 +97,7 @@ static inline int failed_op(fixture *f, const hf_op *op) {
 }
 
 /* What an ordinary test asks for, all but its op's name and what it is about. */
-#define ADD(id, text)                                                                                        \
+#define ADD(id, text) \
     .op = "add", .conversation_id = T("c1"), .role = T("user"), .message_id = T(id), .content = T(text)
 
 /* Puts a Lua layer, or one in C, at the inner end. */
@@ -117,7 +117,8 @@ static inline int64_t fixture_ask(const fixture *f, const char *sql) {
     sqlite3_stmt *stmt = NULL;
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
     sqlite3_busy_timeout(db, 1000);
-    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK) fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
     int64_t answer = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);

@@ -27,12 +27,15 @@ static void expect(worker *w, int found, int expected) {
 static void *work(void *data) {
     worker *w = data;
     hf_result result = {0};
-    char id[32], conversation[16], name[16];
+    char id[32], conversation[32], name[32];
     snprintf(conversation, sizeof conversation, "c%d", w->number % 2 + 1);
     for (int i = 0; i < ROUNDS; i++) {
         snprintf(id, sizeof id, "m-%d-%d", w->number, i);
-        hf_op add = {.op = i % 2 == 0 ? "add" : "reserve", .conversation_id = T(conversation), .role = T("user"),
-                     .message_id = T(id), .content = i % 2 == 0 ? T("x") : NONE};
+        hf_op add = {.op = i % 2 == 0 ? "add" : "reserve",
+                     .conversation_id = T(conversation),
+                     .role = T("user"),
+                     .message_id = T(id),
+                     .content = i % 2 == 0 ? T("x") : NONE};
         expect(w, hf_exec(w->store, &add, &result, &w->err), HF_OK);
         expect(w, result.message != NULL && strcmp(result.message->id.data, id) == 0, 1);
         hf_op edit = {.op = "updateContent", .message_id = T(id), .content = T("bad")};
@@ -60,33 +63,37 @@ static void threads_share_a_store(void **state) {
     worker workers[THREADS];
     f->options.log = NULL;
     done(f, .op = "createConversation", .conversation_id = T("c2"));
-    use_lua(f, "guards", "return {ops = {'add', 'updateContent'}, handle = function(op, next, ctx)\n"
-                         "  ctx.state.calls = (ctx.state.calls or 0) + 1\n"
-                         "  if op.content == 'bad' then ctx:reject('denied', 'bad') end\n"
-                         "  local result = next(op)\n"
-                         "  if ctx.shared.once then error('shared between ops') end\n"
-                         "  ctx.shared.once = true\n"
-                         "  return result\n"
-                         "end}");
+    use_lua(f, "guards",
+            "return {ops = {'add', 'updateContent'}, handle = function(op, next, ctx)\n"
+            "  ctx.state.calls = (ctx.state.calls or 0) + 1\n"
+            "  if op.content == 'bad' then ctx:reject('denied', 'bad') end\n"
+            "  local result = next(op)\n"
+            "  if ctx.shared.once then error('shared between ops') end\n"
+            "  ctx.shared.once = true\n"
+            "  return result\n"
+            "end}");
     for (int i = 0; i < THREADS; i++) {
         workers[i] = (worker){.store = f->store, .number = i};
         assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
-        if (workers[i].wrong != 0) fail_msg("thread %d: %d wrong: %s", i, workers[i].wrong, workers[i].err.message);
+        if (workers[i].wrong != 0)
+            fail_msg("thread %d: %d wrong: %s", i, workers[i].wrong, workers[i].err.message);
     }
     assert_int_equal(messages_in(f), THREADS * (ROUNDS - ROUNDS / 5));
-    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages WHERE content <> 'good' OR state <> 'final'"), 0);
+    assert_int_equal(
+        fixture_ask(f, "SELECT count(*) FROM messages WHERE content <> 'good' OR state <> 'final'"), 0);
 }
 
 /* Rows of one conversation whose time is not after that of the row before. */
-#define NOT_RISING                                                                                           \
-    "SELECT count(*) FROM (SELECT created_at - lag(created_at) OVER"                                         \
+#define NOT_RISING                                                   \
+    "SELECT count(*) FROM (SELECT created_at - lag(created_at) OVER" \
     " (PARTITION BY conversation_id ORDER BY position) AS step FROM messages) WHERE step <= 0"
 
 static int add_many(const char *path, int number) {
-    hf_options options = {.size = sizeof options, .durability = HF_DURABILITY_NORMAL, .busy_timeout_ms = 5000};
+    hf_options options = {
+        .size = sizeof options, .durability = HF_DURABILITY_NORMAL, .busy_timeout_ms = 5000};
     hf_store *store = NULL;
     hf_error err;
     int wrong = hf_open(path, &options, &store, &err) != HF_OK;
@@ -115,10 +122,11 @@ static void processes_share_a_file(void **state) {
     }
     assert_int_equal(messages_in(f), PROCESSES * ADDS);
     assert_int_equal(fixture_ask(f, NOT_RISING), 0);
-    assert_int_equal(fixture_ask(f, "SELECT count(*) = 1 AND max(c.last_message_at) = max(m.created_at)"
-                                    " FROM conversations AS c, (SELECT max(created_at) AS created_at FROM messages)"
-                                    " AS m"),
-                     1);
+    assert_int_equal(
+        fixture_ask(f, "SELECT count(*) = 1 AND max(c.last_message_at) = max(m.created_at)"
+                       " FROM conversations AS c, (SELECT max(created_at) AS created_at FROM messages)"
+                       " AS m"),
+        1);
     fixture_open(f);
 }
 
@@ -128,10 +136,11 @@ static void two_handles_of_one_process_keep_one_order_of_time(void **state) {
         hf_store *other = NULL;
         assert_code(hf_open(f->path, &f->options, &other, &f->err), HF_OK);
         for (int j = 0; j < 20; j++)
-            assert_code(hf_exec(j % 2 == 0 ? other : f->store,
-                                &(hf_op){.op = "add", .conversation_id = T("c1"), .role = T("u"), .content = T("x")},
-                                NULL, &f->err),
-                        HF_OK);
+            assert_code(
+                hf_exec(j % 2 == 0 ? other : f->store,
+                        &(hf_op){.op = "add", .conversation_id = T("c1"), .role = T("u"), .content = T("x")},
+                        NULL, &f->err),
+                HF_OK);
         hf_close(other);
     }
     assert_int_equal(fixture_ask(f, NOT_RISING), 0);

@@ -104,7 +104,8 @@ static void an_inherited_handle_is_refused_and_left_alone(void **state) {
         int use = hf_use_string(f->store, "late", T("return function() end"), NONE, NULL);
         hf_close(f->store);
         hf_close(f->store);
-        _exit(code == HF_MISUSE && json == HF_MISUSE && use == HF_MISUSE && f->err.message[0] != '\0' ? 0 : 1);
+        _exit(code == HF_MISUSE && json == HF_MISUSE && use == HF_MISUSE && f->err.message[0] != '\0' ? 0
+                                                                                                      : 1);
     }
     int status = -1;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -257,15 +258,19 @@ static void bad_json_says_what_is_wrong_and_stores_nothing(void **state) {
         {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\"}", "content"},
         {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":7,\"content\":\"x\"}", "role"},
         {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"\",\"content\":\"x\"}", "role"},
-        {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"a\\u0000b\"}", "0000"},
+        {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"a\\u0000b\"}",
+         "0000"},
         {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"\\ud800\"}",
          "surrogate"},
-        {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"\xff\"}", "UTF-8"},
+        {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"\xff\"}",
+         "UTF-8"},
         {HF_INVALID, "{\"op\":\"add\",\"op\":\"add\"}", "op"},
-        {HF_INVALID, "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"x\",\"metadata\":[]}",
+        {HF_INVALID,
+         "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"x\",\"metadata\":[]}",
          "metadata"},
         {HF_INVALID,
-         "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"x\",\"metadata\":{\"n\":1e999}}",
+         "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"x\",\"metadata\":{\"n\":"
+         "1e999}}",
          "1e999"},
         {HF_INVALID,
          "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"u\",\"content\":\"x\","

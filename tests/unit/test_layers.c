@@ -74,8 +74,11 @@ static void a_name_is_unique_in_the_chain(void **state) {
 static void a_name_is_lower_case_kebab(void **state) {
     fixture *f = *state;
     static const char *const bad[] = {
-        "", "Redact", "a_b", "-a", "a-", "a--b", "1a", "a b", "ä",
-        "a-name-of-more-than-sixty-three-bytes-is-refused-rather-than-cut-short-in-silence"};
+        "",    "Redact",
+        "a_b", "-a",
+        "a-",  "a--b",
+        "1a",  "a b",
+        "ä",   "a-name-of-more-than-sixty-three-bytes-is-refused-rather-than-cut-short-in-silence"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         hf_layer_options options = {.size = sizeof options, .name = bad[i]};
         assert_code(hf_use_function(f->store, &options, pass, &f->err), HF_INVALID);
@@ -99,7 +102,8 @@ static void what_is_no_middleware_is_refused_and_says_why(void **state) {
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_code(hf_use_string(f->store, "bad", T(cases[i].source), T("{\"n\":1}"), &f->err), cases[i].code);
+        assert_code(hf_use_string(f->store, "bad", T(cases[i].source), T("{\"n\":1}"), &f->err),
+                    cases[i].code);
         assert_says(&f->err, cases[i].part);
         assert_string_equal(f->err.layer, "bad");
     }
@@ -117,7 +121,8 @@ static void a_file_takes_its_name_from_its_path_and_its_configuration(void **sta
     snprintf(path, sizeof path, "%s/add_suffix.lua", f->folder);
     FILE *file = fopen(path, "w");
     fputs("local config = ...\n"
-          "return function(op, next, ctx) op.content = op.content .. config.suffix .. ctx.layer return next(op) end",
+          "return function(op, next, ctx) op.content = op.content .. config.suffix .. ctx.layer return "
+          "next(op) end",
           file);
     fclose(file);
     assert_code(hf_use_file(f->store, path, T("{\"suffix\": \"!\"}"), &f->err), HF_OK);
@@ -131,7 +136,8 @@ static void a_file_takes_its_name_from_its_path_and_its_configuration(void **sta
 static int misuse_all(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
     fixture *f = hf_layer_data(layer);
     int destroyed = 0;
-    hf_layer_options options = {.size = sizeof options, .name = "x", .data = &destroyed, .destroy = count_destroy};
+    hf_layer_options options = {
+        .size = sizeof options, .name = "x", .data = &destroyed, .destroy = count_destroy};
     const int codes[] = {
         hf_exec(f->store, op, NULL, NULL),
         hf_exec_json(f->store, T("{\"op\":\"listConversations\"}"), NULL, NULL),
@@ -167,6 +173,38 @@ static void a_layer_may_use_another_store(void **state) {
     fixture_end(&other);
 }
 
+static int next_nothing(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)op;
+    return hf_next(layer, NULL, result, err);
+}
+
+static int next_nowhere(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)result;
+    return hf_next(layer, op, NULL, err);
+}
+
+static int exec_nothing(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)op, (void)result;
+    return hf_layer_exec(layer, NULL, NULL, err);
+}
+
+static int reject_nothing(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)op, (void)result;
+    return hf_layer_reject(layer, NULL, NULL, err);
+}
+
+static void a_missing_argument_in_a_layer_is_misuse(void **state) {
+    fixture *f = *state;
+    hf_layer_fn layers[] = {next_nothing, next_nowhere, exec_nothing, reject_nothing};
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        fixture_close(f);
+        fixture_open(f);
+        use_c(f, "wrong", only_add, layers[i], NULL);
+        assert_code(failed(f, ADD("m1", "x")), HF_MISUSE);
+        assert_string_equal(f->err.layer, "wrong");
+    }
+}
+
 /* ---- What a layer sees ------------------------------------------------------------------------- */
 
 static int note_context(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
@@ -181,10 +219,11 @@ static void every_layer_sees_the_hosts_context(void **state) {
     const hf_context context = {.request_id = T("r1"), .turn_index = 3, .extras = T("{\"who\":{\"n\":1}}")};
     const hf_op inside = {.op = "add", .conversation_id = T("c1"), .role = T("u"), .content = T("x")};
     use_c(f, "c", only_add, note_context, f);
-    use_lua(f, "lua", "return function(op, next, ctx)\n"
-                      "  ctx:log('info', ctx.requestId .. ' ' .. ctx.turnIndex .. ' ' .. ctx.who.n .. ' ')\n"
-                      "  return next(op)\n"
-                      "end");
+    use_lua(f, "lua",
+            "return function(op, next, ctx)\n"
+            "  ctx:log('info', ctx.requestId .. ' ' .. ctx.turnIndex .. ' ' .. ctx.who.n .. ' ')\n"
+            "  return next(op)\n"
+            "end");
     use_c(f, "c-2", only_add, note_context, f);
     done(f, ADD("m1", "x"), .context = &context);
     assert_string_equal(f->trace, "r1 r1 3 1 r1 ");
@@ -195,11 +234,12 @@ static void every_layer_sees_the_hosts_context(void **state) {
 
 static void the_minted_id_is_that_of_the_row_and_of_the_error(void **state) {
     fixture *f = *state;
-    use_lua(f, "notes", "return function(op, next, ctx)\n"
-                        "  ctx:log('info', op.messageId)\n"
-                        "  if op.content == 'bad' then error('bad') end\n"
-                        "  return next(op)\n"
-                        "end");
+    use_lua(f, "notes",
+            "return function(op, next, ctx)\n"
+            "  ctx:log('info', op.messageId)\n"
+            "  if op.content == 'bad' then error('bad') end\n"
+            "  return next(op)\n"
+            "end");
     hf_op op = {.op = "add", .conversation_id = T("c1"), .role = T("user"), .content = T("good")};
     done_op(f, &op);
     assert_text(f->result.message->id, f->trace);
@@ -212,13 +252,14 @@ static void the_minted_id_is_that_of_the_row_and_of_the_error(void **state) {
 
 static void what_waits_for_the_commit_runs_only_after_it(void **state) {
     fixture *f = *state;
-    use_lua(f, "later", "return function(op, next, ctx)\n"
-                        "  ctx:afterCommit(function() ctx:log('info', 'after') error('mishap ') end)\n"
-                        "  ctx:log('info', 'before ')\n"
-                        "  local result = next(op)\n"
-                        "  if op.content == 'bad' then error('bad') end\n"
-                        "  return result\n"
-                        "end");
+    use_lua(f, "later",
+            "return function(op, next, ctx)\n"
+            "  ctx:afterCommit(function() ctx:log('info', 'after') error('mishap ') end)\n"
+            "  ctx:log('info', 'before ')\n"
+            "  local result = next(op)\n"
+            "  if op.content == 'bad' then error('bad') end\n"
+            "  return result\n"
+            "end");
     done(f, ADD("m1", "x"));
     assert_int_equal(strncmp(f->trace, "before afterafterCommit: ", 25), 0);
     assert_non_null(strstr(f->trace, "mishap"));
@@ -233,8 +274,9 @@ static void an_error_in_lua_tells_all_that_is_known(void **state) {
     fixture *f = *state;
     use_lua(f, "outer", "return function(op, next) return next(op) end");
     use_c(f, "between", NULL, pass, NULL);
-    use_lua(f, "breaks", "local function deep() error('on\\npurpose') end\n"
-                         "return function(op) deep() end");
+    use_lua(f, "breaks",
+            "local function deep() error('on\\npurpose') end\n"
+            "return function(op) deep() end");
     assert_code(failed(f, ADD("m1", "x")), HF_MIDDLEWARE);
     assert_string_equal(f->err.name, "middleware");
     assert_string_equal(f->err.layer, "breaks");
@@ -247,12 +289,13 @@ static void an_error_in_lua_tells_all_that_is_known(void **state) {
 
 static void an_error_table_keeps_its_code_through_layers_in_c(void **state) {
     fixture *f = *state;
-    use_lua(f, "outer", "return function(op, next)\n"
-                        "  local good, err = pcall(next, op)\n"
-                        "  assert(not good and err.code == 'denied' and err.layer == 'inner' and err.op == 'add')\n"
-                        "  assert(tostring(err):find('no entry', 1, true))\n"
-                        "  error(err)\n"
-                        "end");
+    use_lua(f, "outer",
+            "return function(op, next)\n"
+            "  local good, err = pcall(next, op)\n"
+            "  assert(not good and err.code == 'denied' and err.layer == 'inner' and err.op == 'add')\n"
+            "  assert(tostring(err):find('no entry', 1, true))\n"
+            "  error(err)\n"
+            "end");
     use_c(f, "between", NULL, pass, NULL);
     use_lua(f, "inner", "return function() error{code = 'denied', message = 'no entry'} end");
     assert_code(failed(f, ADD("m1", "x")), HF_DENIED);
@@ -412,6 +455,7 @@ int main(void) {
         TEST(a_file_takes_its_name_from_its_path_and_its_configuration),
         TEST(calling_the_store_from_inside_a_layer_is_misuse),
         TEST(a_layer_may_use_another_store),
+        TEST(a_missing_argument_in_a_layer_is_misuse),
         TEST(every_layer_sees_the_hosts_context),
         TEST(the_minted_id_is_that_of_the_row_and_of_the_error),
         TEST(what_waits_for_the_commit_runs_only_after_it),

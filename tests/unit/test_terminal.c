@@ -120,8 +120,8 @@ static int setup_fake(void **state) {
     fixture *f = malloc(sizeof *f);
     fake_store *data = calloc(1, sizeof *data);
     hf_terminal *terminal = malloc(sizeof *terminal);
-    *terminal = (hf_terminal){sizeof *terminal, data,         fake_exec,    fake_begin, fake_commit,
-                              fake_rollback,    fake_mark,    fake_release, fake_undo,  fake_close};
+    *terminal = (hf_terminal){sizeof *terminal, data,      fake_exec,    fake_begin, fake_commit,
+                              fake_rollback,    fake_mark, fake_release, fake_undo,  fake_close};
     fixture_start(f);
     data->f = f;
     f->options.terminal = terminal;
@@ -177,18 +177,20 @@ static void a_batch_comes_op_by_op_in_one_transaction(void **state) {
 
 static void what_a_layer_runs_is_marked_and_released_or_undone(void **state) {
     fixture *f = *state;
-    use_lua(f, "notes", "return {ops = {'add'}, handle = function(op, next, ctx)\n"
-                        "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', messageId = 'n1', content = 'n'}\n"
-                        "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', messageId = 'n2', content = 'n'}\n"
-                        "  local good = pcall(next, op)\n"
-                        "  return good and next(op) or next(op)\n"
-                        "end}");
-    use_lua(f, "fails-once", "local failed = false\n"
-                             "return function(op, next)\n"
-                             "  local result = next(op)\n"
-                             "  if op.messageId == 'm1' and not failed then failed = true error('once') end\n"
-                             "  return result\n"
-                             "end");
+    use_lua(f, "notes",
+            "return {ops = {'add'}, handle = function(op, next, ctx)\n"
+            "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', messageId = 'n1', content = 'n'}\n"
+            "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', messageId = 'n2', content = 'n'}\n"
+            "  local good = pcall(next, op)\n"
+            "  return good and next(op) or next(op)\n"
+            "end}");
+    use_lua(f, "fails-once",
+            "local failed = false\n"
+            "return function(op, next)\n"
+            "  local result = next(op)\n"
+            "  if op.messageId == 'm1' and not failed then failed = true error('once') end\n"
+            "  return result\n"
+            "end");
     done(f, ADD("m1", "x"));
     assert_int_equal(strncmp(f->trace, "begin add ", 10), 0);
     assert_non_null(strstr(f->trace, "mark mark add release undo "));
@@ -237,6 +239,22 @@ static void what_is_transient_is_tried_again_with_the_same_id(void **state) {
     }
 }
 
+static void a_batch_that_no_layer_sees_is_tried_again_as_a_whole(void **state) {
+    fixture *f = *state;
+    const hf_op ops[] = {{ADD("m1", "1")}, {ADD("m2", "2")}};
+    plan(f, "commit", HF_IO, 1);
+    done(f, .op = "batch", .ops = ops, .ops_count = 2);
+    assert_string_equal(f->trace, "begin add add commit rollback begin add add commit ");
+    assert_text(f->result.results[1].message->content, "2");
+    assert_int_equal(fake_of(f)->count, 2);
+    const hf_op more[] = {{ADD("m3", "3")}, {.op = "update", .message_id = T("m3"), .updates = T("{}")}};
+    plan(f, "update", HF_CONFLICT, 1);
+    assert_code(failed(f, .op = "batch", .ops = more, .ops_count = 2), HF_CONFLICT);
+    assert_int_equal(strncmp(f->err.message, "ops[1]: planned", 15), 0);
+    assert_string_equal(f->err.op, "update");
+    assert_int_equal(fake_of(f)->count, 2);
+}
+
 static void it_is_given_up_after_three_more_tries(void **state) {
     fixture *f = *state;
     struct timespec start;
@@ -266,7 +284,8 @@ static void what_is_not_transient_is_not_tried_again(void **state) {
     }
 }
 
-static const char count_lua[] = "return function(op, next, ctx) ctx:log('info', 'layer ') return next(op) end";
+static const char count_lua[] =
+    "return function(op, next, ctx) ctx:log('info', 'layer ') return next(op) end";
 
 static void layers_are_not_run_again(void **state) {
     fixture *f = *state;
@@ -281,10 +300,11 @@ static void layers_are_not_run_again(void **state) {
 
 static void once_a_layer_has_seen_an_answer_only_a_busy_commit_is_tried_again(void **state) {
     fixture *f = *state;
-    use_lua(f, "notes", "return function(op, next, ctx)\n"
-                        "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', messageId = 'n1', content = 'n'}\n"
-                        "  return next(op)\n"
-                        "end");
+    use_lua(f, "notes",
+            "return function(op, next, ctx)\n"
+            "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', messageId = 'n1', content = 'n'}\n"
+            "  return next(op)\n"
+            "end");
     plan(f, "commit", HF_BUSY, 2);
     done(f, ADD("m1", "x"));
     assert_string_equal(f->trace, "begin add mark add release commit commit commit ");
@@ -302,11 +322,12 @@ static void once_a_layer_has_seen_an_answer_only_a_busy_commit_is_tried_again(vo
 
 static void an_undo_that_fails_fails_the_op(void **state) {
     fixture *f = *state;
-    use_lua(f, "catches", "return function(op, next, ctx)\n"
-                          "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', content = 'n'}\n"
-                          "  pcall(next, op)\n"
-                          "  return ctx:exec{op = 'add', conversationId = 'c1', role = 'u', content = 'n'}\n"
-                          "end");
+    use_lua(f, "catches",
+            "return function(op, next, ctx)\n"
+            "  ctx:exec{op = 'add', conversationId = 'c1', role = 'u', content = 'n'}\n"
+            "  pcall(next, op)\n"
+            "  return ctx:exec{op = 'add', conversationId = 'c1', role = 'u', content = 'n'}\n"
+            "end");
     use_lua(f, "fails", "return function(op, next) next(op) if op.content == 'x' then error('no') end end");
     plan(f, "undo", HF_IO, 1);
     assert_code(failed(f, ADD("m1", "x")), HF_IO);
@@ -324,8 +345,8 @@ static void a_terminal_without_transactions_will_do(void **state) {
     options.terminal = &bare;
     assert_code(hf_open(NULL, &options, &store, &f->err), HF_OK);
     memset(&bare, 0, sizeof bare); /* it was copied */
-    assert_code(hf_use_string(store, "fails-after", T("return function(op, next) next(op) error('no') end"), NONE,
-                              &f->err),
+    assert_code(hf_use_string(store, "fails-after", T("return function(op, next) next(op) error('no') end"),
+                              NONE, &f->err),
                 HF_OK);
     assert_code(hf_exec(store, &(hf_op){.op = "get", .message_id = T("m1")}, &f->result, &f->err), HF_OK);
     assert_null(f->result.message);
@@ -344,6 +365,7 @@ int main(void) {
         TEST(what_a_layer_runs_is_marked_and_released_or_undone),
         TEST(a_failure_rolls_back),
         TEST(what_is_transient_is_tried_again_with_the_same_id),
+        TEST(a_batch_that_no_layer_sees_is_tried_again_as_a_whole),
         TEST(it_is_given_up_after_three_more_tries),
         TEST(the_third_retry_may_succeed),
         TEST(what_is_not_transient_is_not_tried_again),

@@ -1,0 +1,117 @@
+/* The record of one op's way. */
+#include "script/trace.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "op/text.h"
+#include "script/marshal.h"
+
+int64_t hf__trace_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+hf__step *hf__trace_begin(hf__trace *trace, const char *layer, const char *op) {
+    hf__step *step = trace != NULL ? hf__arena_alloc(&trace->arena, sizeof *step) : NULL;
+    if (step == NULL) return NULL;
+    step->layer = layer;
+    step->op = op;
+    step->outer = trace->open;
+    step->depth = trace->open != NULL ? trace->open->depth + 1 : 0;
+    if (trace->last != NULL)
+        trace->last->next = step;
+    else
+        trace->first = step;
+    trace->last = trace->open = step;
+    step->begun = hf__trace_now();
+    return step;
+}
+
+void hf__trace_end(hf__trace *trace, hf__step *outer, const char *code) {
+    if (trace == NULL) return;
+    int64_t now = hf__trace_now();
+    while (trace->open != NULL && trace->open != outer) {
+        hf__step *step = trace->open;
+        step->spent = now - step->begun;
+        if (code != NULL) snprintf(step->code, sizeof step->code, "%s", code);
+        trace->open = step->outer;
+        if (trace->open == NULL) continue;
+        trace->open->within += step->spent;
+        if (code != NULL) hf__trace_error_below(trace, code);
+    }
+}
+
+void hf__trace_error_below(hf__trace *trace, const char *code) {
+    if (trace == NULL || trace->open == NULL) return;
+    snprintf(trace->open->below_code, sizeof trace->open->below_code, "%s", code);
+}
+
+static hf_text keep(hf__trace *trace, hf__buf *buf) {
+    hf_text text = {0};
+    if (buf->state == HF__BUF_OK) text = hf__arena_text(&trace->arena, hf__buf_view(buf));
+    hf__buf_free(buf);
+    return text;
+}
+
+hf_text hf__trace_op(hf__trace *trace, const hf_op *op) {
+    if (trace == NULL) return (hf_text){0};
+    hf__buf buf;
+    hf__buf_init(&buf, 0);
+    hf__op_to_json(&buf, op);
+    return keep(trace, &buf);
+}
+
+hf_text hf__trace_result(hf__trace *trace, const hf_result *result) {
+    if (trace == NULL || result->op == NULL) return (hf_text){0};
+    hf__buf buf;
+    hf__buf_init(&buf, 0);
+    hf__result_to_json(&buf, result);
+    return keep(trace, &buf);
+}
+
+typedef struct reading {
+    hf__trace *trace;
+    const hf__value *value;
+} reading;
+
+static int l_read_table(lua_State *L) {
+    reading *r = lua_touserdata(L, 2);
+    r->value = l_read_value(L, 1, &r->trace->arena, 500, INT_MAX, "trace");
+    return 0;
+}
+
+hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
+    if (trace == NULL || !lua_checkstack(L, LUA_MINSTACK)) return (hf_text){0};
+    reading r = {trace, NULL};
+    index = lua_absindex(L, index);
+    lua_pushcfunction(L, l_read_table);
+    lua_pushvalue(L, index);
+    lua_pushlightuserdata(L, &r);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) { /* what is no JSON is told by those who need it */
+        lua_pop(L, 1);
+        return (hf_text){0};
+    }
+    hf__buf buf;
+    hf__buf_init(&buf, 0);
+    hf__json_write(&buf, r.value);
+    return keep(trace, &buf);
+}
+
+static bool same(hf_text a, hf_text b) {
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+const char *hf__step_did(const hf__step *step) {
+    bool own_error = step->tolerated || (step->code[0] != '\0' && strcmp(step->code, step->below_code) != 0);
+    if (step->refused && own_error) return "refused";
+    if (own_error || (step->layer == NULL && step->code[0] != '\0')) return "failed";
+    if (!step->passed) return "answered";
+    bool rewrote =
+        !same(step->given, step->handed) || (step->code[0] == '\0' && !same(step->got, step->gave));
+    return rewrote ? "rewrote" : "passed";
+}

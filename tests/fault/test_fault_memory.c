@@ -1,0 +1,310 @@
+/* Memory runs out at every allocation in turn - ours, Lua's, SQLite's and cJSON's - once, twice, and for good: each call
+ * says HF_MEMORY or does its work, leaves nothing behind, and the store goes on. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <limits.h>
+
+#include "holdfast_lua.h"
+#include "support/fault_alloc.h"
+#include "support/store.h"
+
+/* ---- SQLite's memory comes from where ours does ------------------------------------------------ */
+
+static void *sqlite_realloc(void *memory, int size) {
+    int64_t *block = realloc(memory != NULL ? (int64_t *)memory - 1 : NULL, (size_t)size + sizeof *block);
+    if (block == NULL) return NULL;
+    *block = size;
+    return block + 1;
+}
+
+static void *sqlite_malloc(int size) {
+    return sqlite_realloc(NULL, size);
+}
+
+static void sqlite_free(void *memory) {
+    if (memory != NULL) free((int64_t *)memory - 1);
+}
+
+static int sqlite_size(void *memory) {
+    return memory != NULL ? (int)((int64_t *)memory)[-1] : 0;
+}
+
+static int sqlite_roundup(int size) {
+    return (size + 7) & ~7;
+}
+
+static int sqlite_init(void *data) {
+    (void)data;
+    return SQLITE_OK;
+}
+
+static void sqlite_shutdown(void *data) {
+    (void)data;
+}
+
+static int cover_all(void **state) {
+    static const sqlite3_mem_methods methods = {sqlite_malloc,  sqlite_free, sqlite_realloc,  sqlite_size,
+                                                sqlite_roundup, sqlite_init, sqlite_shutdown, NULL};
+    (void)state;
+    fault_alloc_cover_cjson();
+    if (sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) != SQLITE_OK || sqlite3_initialize() != SQLITE_OK)
+        return 1;
+    return 0;
+}
+
+/* ---- The sweep --------------------------------------------------------------------------------- */
+
+typedef struct sweep {
+    fixture f;
+    long round; /* makes ids of its own for each round */
+    char id[32];
+    lua_State *host;
+} sweep;
+
+/* One step, within which memory fails. It returns the code, and takes nothing from a failure. */
+typedef int (*step)(sweep *s);
+
+/* Repeats `run` with the failure at 1, 2, ... until it no longer comes. `check` looks at what there is then. */
+static void sweep_step(sweep *s, step run, void (*check)(sweep *s, int code)) {
+    static const long times[] = {1, 2, LONG_MAX};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        bool met = true;
+        for (long nth = 1; met; nth++) {
+            s->round++;
+            snprintf(s->id, sizeof s->id, "m%ld", s->round);
+            memset(&s->f.err, 0, sizeof s->f.err);
+            fault_alloc_plan_times(nth, times[i]);
+            int code = run(s);
+            met = fault_alloc_happened();
+            if (code != HF_OK && code != HF_MEMORY)
+                fail_msg("at %ld: %s: %s", nth, s->f.err.name, s->f.err.message);
+            if (code == HF_MEMORY && !met) fail_msg("at %ld: out of memory out of nothing", nth);
+            if (code != HF_OK) assert_int_equal(s->f.err.code, HF_MEMORY);
+            check(s, code);
+        }
+    }
+}
+
+static int64_t count_rows(sweep *s) {
+    done(&s->f, .op = "list", .conversation_id = T("c1"), .limit = 1000000);
+    return (int64_t)s->f.result.messages_count;
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------- */
+
+static int open_step(sweep *s) {
+    return hf_open(s->f.path, &s->f.options, &s->f.store, &s->f.err);
+}
+
+static void check_open(sweep *s, int code) {
+    assert_int_equal(code == HF_OK, s->f.store != NULL);
+    if (code != HF_OK) fixture_open(&s->f);
+    done(&s->f, .op = "createConversation", .conversation_id = T("c1"));
+    fixture_close(&s->f);
+}
+
+static const char layer_lua[] =
+    "local config = ...\n"
+    "local holdfast = require 'holdfast'\n"
+    "return {ops = {'add', 'reserve', 'get'}, handle = function(op, next, ctx)\n"
+    "  if op.op ~= 'get' then op.metadata = {n = config.n, list = holdfast.list{1, 2}} end\n"
+    "  ctx.shared.seen = ctx.state\n"
+    "  ctx:afterCommit(function() end)\n"
+    "  local result = next(op)\n"
+    "  if op.op == 'add' then ctx:exec{op = 'get', messageId = op.messageId} end\n"
+    "  return result\n"
+    "end}";
+
+static int use_step(sweep *s) {
+    int code = hf_open(":memory:", &s->f.options, &s->f.store, &s->f.err);
+    if (code != HF_OK) return code;
+    code = hf_use_string(s->f.store, "layer", T(layer_lua), T("{\"n\": 1.10}"), &s->f.err);
+    if (code == HF_OK) code = hf_use_file(s->f.store, "redact", NONE, &s->f.err);
+    return code;
+}
+
+static void check_use(sweep *s, int code) {
+    (void)code;
+    fixture_close(&s->f);
+}
+
+static int pass(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    return hf_next(layer, op, result, err);
+}
+
+static int add_step(sweep *s) {
+    return hf_exec(s->f.store, &(hf_op){ADD(s->id, "hello")}, &s->f.result, &s->f.err);
+}
+
+/* The row is there if, and only if, the call said so; and the next one works. */
+static void check_row(sweep *s, int code) {
+    const char *content = content_of(&s->f, s->id);
+    if (code == HF_OK)
+        assert_string_equal(content, "hello");
+    else
+        assert_null(content);
+    done(&s->f, ADD("probe", "x"));
+    done(&s->f, .op = "delete", .message_id = T("probe"));
+    done(&s->f, .op = "delete", .message_id = T(s->id));
+    assert_int_equal(count_rows(s), 1);
+}
+
+static int json_step(sweep *s) {
+    char op[300];
+    hf_json out;
+    snprintf(op, sizeof op,
+             "{\"op\":\"batch\",\"ops\":[{\"op\":\"reserve\",\"messageId\":\"%s\",\"conversationId\":\"c1\","
+             "\"role\":\"user\",\"metadata\":{\"a\":[1,{}]}},"
+             "{\"op\":\"updateContent\",\"messageId\":\"%s\",\"content\":\"hello\"}]}",
+             s->id, s->id);
+    int code = hf_exec_json(s->f.store, T(op), &out, &s->f.err);
+    assert_int_equal(code == HF_OK, out.data != NULL);
+    hf_json_free(&out);
+    return code;
+}
+
+/* An answer that could not be printed was stored all the same. */
+static void check_json(sweep *s, int code) {
+    const char *content = content_of(&s->f, s->id);
+    if (code == HF_OK || content != NULL) assert_string_equal(content, "hello");
+    done(&s->f, .op = "delete", .message_id = T(s->id));
+    assert_int_equal(count_rows(s), 1);
+}
+
+static int list_step(sweep *s) {
+    int code =
+        hf_exec(s->f.store, &(hf_op){.op = "list", .conversation_id = T("c1")}, &s->f.result, &s->f.err);
+    if (code == HF_OK)
+        code = hf_exec(s->f.store, &(hf_op){.op = "get", .message_id = T("m0")}, &s->f.result, &s->f.err);
+    return code;
+}
+
+static void check_list(sweep *s, int code) {
+    if (code == HF_OK) assert_text(s->f.result.message->content, "before");
+    assert_int_equal(count_rows(s), 1);
+}
+
+/* ---- A state of the host's ------------------------------------------------------------------------ */
+
+static void *host_allocate(void *unused, void *memory, size_t old_size, size_t size) {
+    (void)unused, (void)old_size;
+    if (size != 0) return realloc(memory, size);
+    free(memory);
+    return NULL;
+}
+
+/* function(op, next) return next(op) end */
+static int l_pass(lua_State *L) {
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static void prepare_host(sweep *s) {
+    assert_code(hf_open(":memory:", &s->f.options, &s->f.store, &s->f.err), HF_OK);
+    done(&s->f, .op = "createConversation", .conversation_id = T("c1"));
+    done(&s->f, ADD("m0", "before"));
+    s->host = lua_newstate(host_allocate, NULL);
+    lua_pushcfunction(s->host, l_pass);
+}
+
+static int host_step(sweep *s) {
+    int code = hf_use_lua(s->f.store, s->host, -1, "host", &s->f.err);
+    return code == HF_OK ? add_step(s) : code;
+}
+
+static void check_host(sweep *s, int code) {
+    assert_int_equal(lua_gettop(s->host), 1);
+    check_row(s, code);
+    fixture_close(&s->f);
+    lua_close(s->host);
+    prepare_host(s);
+}
+
+/* ---- Tests ------------------------------------------------------------------------------------- */
+
+static int start(void **state) {
+    sweep *s = calloc(1, sizeof *s);
+    fixture_start(&s->f);
+    *state = s;
+    return 0;
+}
+
+static int end(void **state) {
+    sweep *s = *state;
+    fixture_end(&s->f);
+    free(s);
+    return 0;
+}
+
+static void open_with_layers(sweep *s, bool layered) {
+    fixture_open(&s->f);
+    done(&s->f, .op = "createConversation", .conversation_id = T("c1"));
+    done(&s->f, ADD("m0", "before"));
+    if (!layered) return;
+    if (hf_use_string(s->f.store, "layer", T(layer_lua), T("{\"n\": 1.10}"), &s->f.err) != HF_OK)
+        fail_msg("%s", s->f.err.message);
+    assert_code(hf_use_file(s->f.store, "redact", NONE, &s->f.err), HF_OK);
+    use_c(&s->f, "pass", NULL, pass, NULL);
+    use_lua(&s->f, "last", "return function(op, next) return next(op) end");
+}
+
+static void opening_survives_lack_of_memory(void **state) {
+    sweep_step(*state, open_step, check_open);
+}
+
+static void loading_a_layer_survives_lack_of_memory(void **state) {
+    sweep_step(*state, use_step, check_use);
+}
+
+static void ops_without_layers_survive_lack_of_memory(void **state) {
+    open_with_layers(*state, false);
+    sweep_step(*state, add_step, check_row);
+    sweep_step(*state, list_step, check_list);
+    sweep_step(*state, json_step, check_json);
+}
+
+static void ops_through_layers_survive_lack_of_memory(void **state) {
+    open_with_layers(*state, true);
+    sweep_step(*state, add_step, check_row);
+    sweep_step(*state, list_step, check_list);
+    sweep_step(*state, json_step, check_json);
+}
+
+static void a_layer_of_the_hosts_survives_lack_of_memory(void **state) {
+    sweep *s = *state;
+    prepare_host(s);
+    sweep_step(s, host_step, check_host);
+    fixture_close(&s->f);
+    lua_close(s->host);
+}
+
+static void closing_needs_no_memory(void **state) {
+    sweep *s = *state;
+    for (int i = 0; i < 2; i++) {
+        open_with_layers(s, i == 1);
+        fault_alloc_plan_times(1, LONG_MAX);
+        hf_result_free(&s->f.result);
+        hf_close(s->f.store);
+        fault_alloc_happened();
+        s->f.store = NULL;
+        fixture_open(&s->f);
+        assert_int_equal(count_rows(s), 1);
+        done(&s->f, .op = "deleteConversation", .conversation_id = T("c1"));
+        fixture_close(&s->f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+        TEST(opening_survives_lack_of_memory),
+        TEST(loading_a_layer_survives_lack_of_memory),
+        TEST(ops_without_layers_survive_lack_of_memory),
+        TEST(ops_through_layers_survive_lack_of_memory),
+        TEST(a_layer_of_the_hosts_survives_lack_of_memory),
+        TEST(closing_needs_no_memory),
+    };
+    return cmocka_run_group_tests(tests, cover_all, NULL);
+}
