@@ -127,7 +127,7 @@ typedef enum hf_flag { HF_DEFAULT = 0, HF_YES = 1, HF_NO = -1 } hf_flag;
 typedef struct hf_context {
     hf_text request_id;
     hf_text conversation_id;
-    int64_t turn_index;
+    int64_t turn_index; /* 0 for none */
     hf_text trust;
     hf_text extras; /* a JSON object: whatever else the layers should see, under keys other than the above */
 } hf_context;

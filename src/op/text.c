@@ -145,7 +145,9 @@ static int read_context(const struct reader *reader, const hf__value *map, hf_op
     for (const hf__value *item = map->is.items.first; item != NULL && code == HF_OK; item = item->next) {
         bool is_group;
         const hf__field *field = hf__record_find(&hf__context_record, NULL, item->key, &is_group);
-        if (field != NULL) {
+        /* A turn 0 is told as it is; the member's 0 says that there is none. */
+        bool zero = item->type == HF__INT && item->is.integer == 0;
+        if (field != NULL && !zero) {
             code = read_field(reader, field, item, context, err);
             if (code != HF_OK) hf__error_prefix(err, "ctx: ");
             continue;

@@ -56,6 +56,10 @@ int hf__layer_load(hf__vm *vm, const hf__chain *chain, const hf__host *host, con
                    const char *chunk, const char *folder, hf_text source, hf_text config, hf__layer_def *out,
                    hf_error *err);
 
+/* Checks the configuration's table at `config` against the schema at `schema`, and puts the defaults in. Throws
+ * HF_INVALID. (schema.c) */
+void l_apply_schema(lua_State *L, int schema, int config);
+
 /* Makes a layer of what stands at `index` on the stack of L: a function, or a middleware table. `name` may
  * be NULL where the table has one. Throws. */
 void l_layer_define(lua_State *L, int index, const hf__chain *chain, const char *name, hf__layer_def *out);

@@ -176,6 +176,8 @@ int hf_next(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) 
 int hf_layer_exec(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
     const hf__op_def *def;
     hf_result unwanted = {0};
+    hf_error unwanted_error;
+    if (err == NULL) err = &unwanted_error;
     layer->failed_below = false;
     if (op == NULL) return hf__fail(err, HF_MISUSE, "hf_layer_exec: expected an op, found NULL");
     hf_op given = *op;

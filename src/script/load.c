@@ -10,7 +10,7 @@
 #include "script/marshal.h"
 #include "script/sandbox.h"
 
-static const char *const known[] = {"name", "ops", "handle", "on", "onError"};
+static const char *const known[] = {"name", "ops", "handle", "on", "onError", "schema", "idempotent"};
 
 static hf__kinds l_kind(lua_State *L, int index) {
     if (lua_type(L, index) != LUA_TSTRING)
@@ -66,10 +66,11 @@ static void l_check_fields(lua_State *L, int table) {
         if (good) continue;
         if (lua_type(L, -2) != LUA_TSTRING)
             l_throwf(L, HF_INVALID, "the middleware's table has a key that is a %s", luaL_typename(L, -2));
-        l_throwf(
-            L, HF_INVALID,
-            "the middleware's table has the unknown field \"%.80s\": expected name, ops, handle, on, onError",
-            lua_tostring(L, -2));
+        l_throwf(L, HF_INVALID,
+                 "the middleware's table has the unknown field \"%.80s\": expected name, ops, handle, on, "
+                 "onError, schema or "
+                 "idempotent",
+                 lua_tostring(L, -2));
     }
 }
 
@@ -158,22 +159,51 @@ typedef struct loading {
     hf__layer_def *out;
 } loading;
 
+/* [configuration] -> [configuration, what the chunk returned]: runs the chunk in an environment of its own. */
+static void l_run_chunk(lua_State *L, const loading *load) {
+    l_push_environment(L, load->folder, l_vm_of(L)->budget == NULL);
+    l_load_chunk(L, load->chunk, load->source);
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 1);
+}
+
+static int l_probe(lua_State *L) {
+    lua_newtable(L);
+    l_run_chunk(L, lua_touserdata(L, 1));
+    return 1;
+}
+
+/* [configuration] -> [configuration]: the schema must be met before the chunk works with its configuration, and only the
+ * chunk knows it. So it is run once without any; one that cannot be has no schema. */
+static void l_meet_schema(lua_State *L, loading *load) {
+    int config = lua_gettop(L);
+    lua_pushcfunction(L, l_probe);
+    lua_pushlightuserdata(L, load);
+    int status = lua_pcall(L, 1, 1, 0);
+    l_budget_check(L, l_vm_of(L)->budget);
+    if (status == LUA_OK && lua_type(L, -1) == LUA_TTABLE && lua_getfield(L, -1, "schema") != LUA_TNIL)
+        l_apply_schema(L, -1, config);
+    lua_settop(L, config);
+}
+
 static int l_load(lua_State *L) {
     loading *load = lua_touserdata(L, 1);
     hf_error err;
-    l_push_environment(L, load->folder, l_vm_of(L)->budget == NULL);
-    l_load_chunk(L, load->chunk, load->source);
-    int arguments = 0;
     if (load->config.data != NULL) {
         const hf__value *config;
         if (hf__json_parse(&load->arena, load->config, load->host->limits.depth, &config, &err) != HF_OK) {
             hf__error_prefix(&err, "configuration: ");
             return l_throw(L, &err);
         }
+        if (config->type != HF__MAP)
+            return l_throwf(L, HF_INVALID, "configuration: expected an object, found %s",
+                            hf__type_name(config->type));
         l_push_value(L, config);
-        arguments = 1;
+    } else {
+        lua_newtable(L);
     }
-    lua_call(L, arguments, 1);
+    l_meet_schema(L, load);
+    l_run_chunk(L, load);
     l_layer_define(L, -1, load->chain, load->name, load->out);
     return 0;
 }

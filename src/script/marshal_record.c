@@ -408,7 +408,19 @@ void l_push_context(lua_State *L, hf__arena *arena, const hf_context *context) {
         l_push_object(L, arena, context->extras);
     else
         lua_newtable(L);
-    if (context != NULL) l_set_fields(L, arena, &hf__context_record, context);
+    if (context == NULL) return;
+    lua_getfield(L, -1,
+                 "turnIndex"); /* a turn 0 is among the extras: the member's 0 says that there is none */
+    lua_insert(L, -2);
+    l_set_fields(L, arena, &hf__context_record, context);
+    lua_insert(L, -2);
+    if (context->turn_index == 0)
+        lua_setfield(L, -2, "turnIndex");
+    else
+        lua_pop(L, 1);
+    if (context == NULL || context->turn_index != 0) return;
+    lua_pushnil(L); /* 0 is the absence of a turn */
+    lua_setfield(L, -2, "turnIndex");
 }
 
 /* The host's fields apart from the rest, which becomes the extras. */
@@ -422,7 +434,8 @@ static void l_split_context(lua_State *L, int index, reading *r, hf_context *out
             bool is_group;
             field = hf__record_find(&hf__context_record, NULL, hf_text_of(lua_tostring(L, -2)), &is_group);
         }
-        if (field != NULL) {
+        bool zero = lua_isinteger(L, -1) && lua_tointeger(L, -1) == 0;
+        if (field != NULL && !zero) {
             if (!hf__is_null(L, -1)) l_read_field(L, r, field, out);
             continue;
         }

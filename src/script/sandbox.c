@@ -174,13 +174,15 @@ static bool l_read_module(lua_State *L, const char *folder, const char *name) {
 /* Upvalues: the table of loaded modules, the script's environment, its folder or nil, and Lua's own require or
  * nil. */
 static int l_require(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
+    size_t size;
+    const char *name = luaL_checklstring(L, 1, &size);
     lua_settop(L, 1);
     lua_pushvalue(L, 1);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     lua_settop(L, 1);
     const char *folder = lua_tostring(L, lua_upvalueindex(3));
-    bool own = is_module_name(name) && folder != NULL && l_read_module(L, folder, name);
+    bool own =
+        strlen(name) == size && is_module_name(name) && folder != NULL && l_read_module(L, folder, name);
     for (size_t i = 0; i < hf__stock_modules_count && !own; i++) {
         if (strcmp(hf__stock_modules[i].name, name) != 0) continue;
         lua_pushlstring(L, hf__stock_modules[i].source, hf__stock_modules[i].size);

@@ -21,9 +21,7 @@ describe("founding:", function()
   it("updateContent finalises a reserved row in place, and the row equals what a direct write gives", function()
     local content = '[{"type":"text","text":"hello"}]'
     local function write(direct)
-      local clock = 1000
-      local store = support.open {now = function() clock = clock + 1 return clock end}
-      support.seed(store)
+      local store = support.seed(support.open {now = support.clock()})
       local fields = {conversationId = "c1", messageId = "a1", role = "assistant", metadata = {model = "m"}}
       if direct then
         fields.content = content

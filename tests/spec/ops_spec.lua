@@ -488,6 +488,7 @@ describe("ops:", function()
 
   describe("listConversations", function()
     it("gives the newest activity first, in pages", function()
+      store = support.open {now = support.clock()}
       for i = 1, 4 do store:createConversation {conversationId = "c" .. i} end
       store:add {conversationId = "c2", role = "user", content = ""}
       local function list(fields)

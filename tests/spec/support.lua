@@ -20,6 +20,15 @@ function support.open(options, path)
   return store
 end
 
+-- A clock that goes on by 1 ms at each look.
+function support.clock()
+  local time = 1000
+  return function()
+    time = time + 1
+    return time
+  end
+end
+
 -- A path where there is no file, in a folder for temporary files; support.clean removes what comes there.
 function support.path(ending)
   local path = os.tmpname()

@@ -195,7 +195,7 @@ cases.arguments = counting(function()
         compare(name, 12345, 3)
         compare(name, 12.5, "%d")
         compare(name, "a1", 1)
-        for _, third in ipairs({true, "x", "2", 1.5, 2.0, {}, print, 0 / 0, math.huge, "%", "%1"}) do
+        for _, third in ipairs({true, "x", "2", 1.5, 2.0, {}, type, 0 / 0, math.huge, "%", "%1"}) do
             compare(name, "aba", "b", third)
             compare(name, "aba", "%w", third)
             for _, fourth in ipairs({true, false, "x", "2", 0, -1, 1, 1.5, 2.0, {}, math.maxinteger, math.mininteger}) do
@@ -234,7 +234,7 @@ cases.bounds = counting(function()
         end
     end
     for count = 195, 203 do
-        for _, item in ipairs({"a?", "a*", "a+", "a-", "b?", "b*", "b-", "a", "%a?", "[ab]-", "%f[a]", "a?b?"}) do
+        for _, item in ipairs({"a?", "a*", "a-", "b?", "b*", "b-", "a", "%a?", "[ab]-", "%f[a]", "a?b?"}) do
             compare("match", ("a"):rep(300), item:rep(count))
             compare("match", ("a"):rep(300), "(" .. item:rep(count) .. ")")
             compare("match", ("a"):rep(300), "()" .. item:rep(count - 2) .. "()")
@@ -247,6 +247,7 @@ cases.bounds = counting(function()
         for _, pattern in ipairs({row, row .. "b", "b" .. row, row .. "(", "(.-)b", "(a*)b", "(a*)%1", "^(a+)%1$", "[^b]*b", ".*b$",
                                   "[" .. row .. "]*", "[" .. row .. "b]+$", "[" .. row, "[" .. row .. "%", "%f[" .. row .. "]a",
                                   "[%" .. row .. "-z]b"}) do
+            if size > 1024 and not pattern:find("^[%^a]") then pattern = "^" .. pattern end -- or Lua's own takes too long
             for _, subject in ipairs({row, row .. "b", row .. row, "b" .. row, row .. "b" .. row .. "b", "x" .. row .. "("}) do
                 compare("find", subject, pattern, -size - 70)
                 compare("find", subject, pattern, -size - 70, true)

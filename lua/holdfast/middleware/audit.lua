@@ -7,10 +7,14 @@
 -- A record: message "op", fields op, outcome ("ok", or the error's code), ms, and where the op has them
 -- messageId, conversationId, role, bytes (of the content), ops (how many in a batch), requestId.
 
-local config = ... or {}
+local config = ...
 
 return {
   name = "audit",
+  schema = {
+    ops = {type = "list", doc = "names of ops to record"},
+    level = {type = "text", default = "info", doc = "debug, info, warn or error"},
+  },
   ops = config.ops or "*",
   handle = function(op, next, ctx)
     local started = ctx:now()
@@ -26,7 +30,7 @@ return {
     local good, result = pcall(next, op)
     record.outcome = good and "ok" or (type(result) == "table" and result.code or "middleware")
     record.ms = ctx:now() - started
-    ctx:log(config.level or "info", "op", record)
+    ctx:log(config.level, "op", record)
     if not good then error(result, 0) end
     return result
   end,

@@ -227,6 +227,7 @@ end
 
 return {
   name = "memory",
+  schema = {},
   ops = "*",
   handle = function(op, _, ctx)
     local answer = answers[op.op]

@@ -10,7 +10,7 @@
 --
 -- Writes to the log: one record for an op in which it found something, with the count, never the text.
 
-local config = ... or {}
+local config = ...
 local replacement = config.replacement or "[redacted]"
 
 -- `least` is the length from which a find counts: it keeps ordinary words and short samples apart from
@@ -32,14 +32,15 @@ local rules = {}
 if config.defaults ~= false then
   for _, rule in ipairs(builtin) do rules[#rules + 1] = rule end
 end
-for i, rule in ipairs(config.patterns or {}) do
+for i, rule in pairs(config.patterns or {}) do
   if type(rule) == "string" then rule = {pattern = rule} end
-  if type(rule) ~= "table" or type(rule.pattern) ~= "string" then
-    error(("redact: patterns[%d]: expected a Lua pattern, or {pattern = text, least = bytes}"):format(i), 0)
+  local least = type(rule) == "table" and (rule.least or 1)
+  if math.type(i) ~= "integer" or math.type(least) ~= "integer" or type(rule.pattern) ~= "string" then
+    error(("redact: patterns[%s]: expected a Lua pattern, or {pattern = text, least = bytes}"):format(i), 0)
   end
   local good, why = pcall(string.find, "", rule.pattern)
-  if not good then error(("redact: patterns[%d]: %s"):format(i, why), 0) end
-  rules[#rules + 1] = {pattern = rule.pattern, least = rule.least or 1}
+  if not good then error(("redact: patterns[%s]: %s"):format(i, why), 0) end
+  rules[#rules + 1] = {pattern = rule.pattern, least = least}
 end
 
 -- The text with its secrets replaced, and how many there were.
@@ -75,6 +76,11 @@ local fields = {"content", "title", "metadata", "updates"}
 
 return {
   name = "redact",
+  schema = {
+    replacement = {type = "text", doc = "what takes a secret's place"},
+    patterns = {type = "list", doc = "further Lua patterns, each a text or {pattern = text, least = bytes}"},
+    defaults = {type = "boolean", doc = "whether the built-in patterns are used"},
+  },
   ops = {"createConversation", "updateConversation", "add", "reserve", "updateContent", "update"},
   handle = function(op, next, ctx)
     local total = 0

@@ -14,7 +14,8 @@ local function answer(ctx, deleted)
   return ctx:reply {deleted = deleted, segmentIds = holdfast.list {}, deletedSummaryIds = holdfast.list {}}
 end
 
--- Reads page after page until `limit` messages are left over, so that a page of deleted ones is no gap.
+-- Reads page after page until more than `limit` messages are left over, or none are to come: a page of deleted
+-- ones is no gap, and `hasMore` speaks of the others.
 local function list(op, next, ctx)
   local limit, result = op.limit or 100, next(op)
   local kept, page = {}, result
@@ -29,11 +30,11 @@ local function list(op, next, ctx)
       table.move(kept, 1, #kept, #fresh + 1, fresh)
       kept = fresh
     end
-    if #kept >= limit or not page.hasMore then break end
-    local edge = page.messages[forward and #page.messages or 1].id
+    if #kept > limit or not page.hasMore then break end
+    local before, after = op.before, op.after
+    if forward then after = page.messages[#page.messages].id else before = page.messages[1].id end
     page = ctx:exec {
-      op = "list", conversationId = op.conversationId, limit = limit, states = op.states,
-      before = forward and op.before or edge, after = forward and edge or op.after,
+      op = "list", conversationId = op.conversationId, limit = limit, states = op.states, before = before, after = after,
     }
   end
   local surplus = #kept > limit
@@ -41,11 +42,12 @@ local function list(op, next, ctx)
     local first = op.after and 1 or #kept - limit + 1
     kept = table.move(kept, first, first + limit - 1, 1, {})
   end
-  return ctx:reply {messages = holdfast.list(kept), hasMore = surplus or page.hasMore}
+  return ctx:reply {messages = holdfast.list(kept), hasMore = surplus}
 end
 
 return {
   name = "soft-delete",
+  schema = {},
   on = {
     delete = function(op, next, ctx)
       local message = ctx:exec({op = "get", messageId = op.messageId}).message

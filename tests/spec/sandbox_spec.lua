@@ -1,0 +1,241 @@
+-- What a middleware script can reach, and what it cannot.
+
+local holdfast = require "holdfast"
+local lfs = require "lfs"
+local support = dofile((debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "support.lua")
+
+describe("the sandbox:", function()
+  local store, records, folder
+
+  before_each(function()
+    local log
+    log, records = support.recorder()
+    store = support.open {log = log}
+    folder = support.path ""
+    assert(lfs.mkdir(folder))
+  end)
+
+  local function remove(path)
+    if lfs.symlinkattributes(path, "mode") == "directory" then
+      for name in lfs.dir(path) do
+        if name ~= "." and name ~= ".." then remove(path .. "/" .. name) end
+      end
+      lfs.rmdir(path)
+    else
+      os.remove(path)
+    end
+  end
+
+  after_each(function()
+    support.clean()
+    remove(folder)
+  end)
+
+  local function write(name, text)
+    return support.write(folder .. "/" .. name, text)
+  end
+
+  -- What the expression gives within a sandboxed layer, as text.
+  local count = 0
+  local function value_of(expression, before)
+    count = count + 1
+    store:useString("script-" .. count, (before or "") .. [[
+      return {ops = {"createConversation"}, handle = function(op, next, ctx)
+        ctx:log("info", tostring(]] .. expression .. [[))
+        return next(op)
+      end}]])
+    store:createConversation()
+    return records[#records].message
+  end
+
+  it("offers the safe part of the standard library, and nothing else", function()
+    local libraries = {
+      math = "abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi rad " ..
+             "random sin sqrt tan tointeger type ult",
+      os = "clock date difftime time",
+      string = "byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper",
+      table = "concat insert move pack remove sort unpack",
+      utf8 = "char charpattern codepoint codes len offset",
+    }
+    local expected = {}
+    for name in ("_G _VERSION assert error getmetatable ipairs next pairs pcall rawequal rawget rawlen rawset " ..
+                 "require select setmetatable tonumber tostring type xpcall"):gmatch "%S+" do
+      expected[#expected + 1] = name
+    end
+    for library, names in pairs(libraries) do
+      for name in names:gmatch "%S+" do expected[#expected + 1] = library .. "." .. name end
+    end
+    table.sort(expected)
+    assert.are.equal(table.concat(expected, " "), value_of("table.concat(names, ' ')", [[
+      local names = {}
+      for name, value in pairs(_G) do
+        if type(value) == "table" and value ~= _G then
+          for inner in pairs(value) do names[#names + 1] = name .. "." .. inner end
+        else
+          names[#names + 1] = name
+        end
+      end
+      table.sort(names)
+    ]]))
+  end)
+
+  it("has no files, processes, code from text, debugging, packages or printing", function()
+    for _, name in ipairs {"io", "os.execute", "os.exit", "os.remove", "os.rename", "os.tmpname", "os.getenv",
+                           "os.setlocale", "load", "loadfile", "loadstring", "dofile", "debug", "package", "print",
+                           "warn", "collectgarbage", "string.dump", "math.randomseed", "arg", "jit"} do
+      assert.are.equal("nil", value_of(name), name)
+    end
+  end)
+
+  it("runs text only, never compiled code", function()
+    local code = string.dump(function() return function() end end)
+    assert.are.equal("invalid", support.error_of(store.useString, store, "compiled", code).code)
+    assert.are.equal("invalid", support.error_of(store.use, store, write("compiled.lua", code)).code)
+    assert.are.equal("invalid", support.error_of(store.use, store, write("compiled.lua", "#\n" .. code)).code)
+  end)
+
+  it("keeps the globals of scripts apart", function()
+    store:useString("first", [[
+      leaked = "global"
+      _G.leaked_too = "global"
+      string.upper, math.floor, pairs = nil, nil, nil
+      table.concat = function() return "bent" end
+      return function(op, next) return next(op) end]])
+    assert.are.equal("nil nil X 1 a,b", value_of([[
+      tostring(leaked) .. " " .. tostring(leaked_too) .. " " .. string.upper("x") .. " " .. math.floor(1.5) .. " " ..
+      table.concat({"a", "b"}, ",")]]))
+    assert.are.equal("function", value_of "type(pairs)")
+    assert.is_nil(rawget(_G, "leaked"))
+  end)
+
+  it("keeps the stock library of scripts apart", function()
+    store:useString("first", [[
+      local holdfast = require "holdfast"
+      holdfast.json.encode, holdfast.list, holdfast.ops[1] = nil, nil, "bent"
+      return function(op, next) return next(op) end]])
+    assert.are.equal("[] createConversation", value_of([[
+      holdfast.json.encode(holdfast.list {}) .. " " .. holdfast.ops[1] ]], [[local holdfast = require "holdfast" ]]))
+    assert.are.equal("function", type(holdfast.json.encode))
+  end)
+
+  it("keeps shared metatables out of reach", function()
+    assert.are_not.equal("table", value_of([[type(getmetatable("x"))]]))
+    assert.are_not.equal("table", value_of([[type(getmetatable(require "holdfast".list {}))]]))
+    assert.are.equal("false", value_of([[pcall(setmetatable, require "holdfast".list {}, {})]]))
+    assert.are.equal("XX", value_of([[("x"):upper():rep(2)]], [[string.upper = error ]]))
+    assert.are.equal("XX", value_of([[("x"):upper():rep(2)]]))
+  end)
+
+  it("leaves the host's own state as it is", function()
+    value_of([[1]], [[string.format, tostring, _VERSION = nil, tostring, "bent" ]])
+    assert.are.equal("Lua 5.4", _VERSION)
+    assert.are.equal("1", ("%d"):format(1))
+  end)
+
+  it("reports a script that does not compile, with its place", function()
+    local err = support.error_of(store.useString, store, "broken", "return {\n  handle = function( end }")
+    assert.are.equal("invalid", err.code)
+    assert.are.equal("broken", err.layer)
+    assert.is_truthy(err.message:find("broken:2:", 1, true), err.message)
+    err = support.error_of(store.use, store, write("broken.lua", "\nretrun"))
+    assert.are.equal("invalid", err.code)
+    assert.is_truthy(err.message:find("broken.lua:2:", 1, true), err.message)
+  end)
+
+  it("reports a script that raises while it is loaded, and the chain stays as it was", function()
+    local err = support.error_of(store.useString, store, "raises", "\nerror 'early'")
+    assert.are.equal("middleware", err.code)
+    assert.are.equal("raises", err.layer)
+    assert.is_truthy(err.message:find("raises:2: early", 1, true), err.message)
+    store:useString("raises", "return function(op, next) return next(op) end")
+    store:createConversation()
+  end)
+
+  it("refuses a script larger than 256 KiB", function()
+    local source = "return function(op, next) return next(op) end --"
+    store:useString("large", source .. ("x"):rep(256 * 1024 - #source))
+    assert.are.equal("invalid", support.error_of(store.useString, store, "larger", source .. ("x"):rep(256 * 1024)).code)
+    local path = write("larger.lua", source .. ("x"):rep(256 * 1024))
+    assert.are.equal("invalid", support.error_of(store.use, store, path).code)
+  end)
+
+  it("reports a file that is not there", function()
+    local err = support.error_of(store.use, store, folder .. "/nothing.lua")
+    assert.are.equal("invalid", err.code)
+    assert.is_truthy(err.message:find("nothing.lua", 1, true))
+  end)
+
+  -- ---- Files and require ----
+
+  local function says(path, config)
+    store:use(path, config)
+    store:createConversation()
+    return records[#records].message
+  end
+
+  it("names a layer after its file", function()
+    local path = write("two_words.lua", [[return function(op, next, ctx) ctx:log("info", ctx.layer) return next(op) end]])
+    assert.are.equal("two-words", says(path))
+  end)
+
+  it("requires stock modules", function()
+    assert.are.equal("true true function", value_of([[tostring(holdfast.json == require "holdfast.json") .. " " ..
+      tostring(require "holdfast" == holdfast) .. " " .. type(holdfast.list)]], [[local holdfast = require "holdfast" ]]))
+    assert.are.equal("soft-delete", value_of([[require "holdfast.middleware.soft_delete".name]]))
+  end)
+
+  it("requires files below the script's own folder, each once", function()
+    assert(lfs.mkdir(folder .. "/lib"))
+    write("helper.lua", [[loads = (loads or 0) + 1 return {name = ..., word = "help"}]])
+    write("lib/deep_er.lua", [[local helper = require "helper" return function() return helper.word .. "ed" end]])
+    write("nothing.lua", "")
+    local path = write("main.lua", [[
+      local config = ...
+      local helper, deeper = require "helper", require "lib.deep_er"
+      assert(helper == require "helper" and loads == 1 and helper.name == "helper" and require "nothing" == true)
+      return function(op, next, ctx) ctx:log("info", deeper() .. config.mark) return next(op) end]])
+    assert.are.equal("helped!", says(path, {mark = "!"}))
+    assert.is_nil(package.loaded.helper)
+  end)
+
+  it("gives each script a module of its own", function()
+    write("shared.lua", [[return {}]])
+    store:use(write("first.lua", [[require "shared".mark = "first" return function(op, next) return next(op) end]]))
+    local second = write("second.lua", [[
+      local mark = tostring(require "shared".mark)
+      return function(op, next, ctx) ctx:log("info", mark) return next(op) end]])
+    assert.are.equal("nil", says(second))
+  end)
+
+  it("requires nothing from anywhere else", function()
+    assert(lfs.mkdir(folder .. "/own"))
+    write("outside.lua", "return 'outside'")
+    write("own/inside.lua", "return 'inside'")
+    assert(lfs.link("../outside.lua", folder .. "/own/link.lua", true))
+    assert(lfs.link("..", folder .. "/own/up", true))
+    for i, name in ipairs {"..outside", "../outside", ".outside", "outside", "own..outside", "link", "up.outside",
+                           folder .. "/outside", "/etc/passwd", "", ".", "..", "inside.", "inside\0", "inside.lua",
+                           "./inside", "lfs", "io", "os", "debug", "package", "string", "busted"} do
+      local path = write("own/main" .. i .. ".lua", ("local found = require %q return {name = found}"):format(name))
+      local err = support.error_of(store.use, store, path)
+      assert.are.equal("invalid", err.code, name .. ": " .. err.message)
+      assert.is_truthy(err.message:find("require", 1, true), ("%q: %s"):format(name, err.message))
+    end
+  end)
+
+  it("requires no files from a script that came as text", function()
+    local err = support.error_of(store.useString, store, "text", [[require "README" ]])
+    assert.are.equal("invalid", err.code)
+    assert.are.equal("text", err.layer)
+  end)
+
+  it("reports a module that does not compile or that raises, with its place", function()
+    write("broken.lua", "\n\nretrun")
+    write("raises.lua", "\nerror 'early'")
+    for name, part in pairs {broken = "broken:3:", raises = "raises:2: early"} do
+      local err = support.error_of(store.use, store, write("main.lua", ("require %q"):format(name)))
+      assert.are.equal("main", err.layer)
+      assert.is_truthy(err.message:find(part, 1, true), err.message)
+    end
+  end)
+end)
