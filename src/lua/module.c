@@ -153,7 +153,9 @@ static int l_explain(lua_State *L) {
     hf__vm *vm = l_vm_of(L);
     lua_State *entry = vm->L;
     vm->L = L;
+    h->running++;
     int rc = hf_explain_json(h->store, op, &t->json, &err);
+    h->running--;
     vm->L = entry;
     if (rc != HF_OK) return l_throw(L, &err);
     l_push_json(L, &t->arena, (hf_text){t->json.data, t->json.size});

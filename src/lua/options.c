@@ -79,6 +79,21 @@ static void log_of_lua(void *data, hf_level level, const char *layer, const char
     hf__arena_free(&cb.arena);
 }
 
+/* trace(record) */
+static int l_call_trace(lua_State *L) {
+    callback *cb = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, cb->functions->trace);
+    l_push_json(L, &cb->arena, cb->fields);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static void trace_of_lua(void *data, hf_text record) {
+    callback cb = {.functions = data, .fields = record};
+    hf__lua_enter(cb.functions->vm->L, l_call_trace, &cb, 0, NULL);
+    hf__arena_free(&cb.arena);
+}
+
 static size_t l_size(lua_State *L, int index, const char *name, lua_Integer most) {
     lua_Integer size = 0;
     if (lua_getfield(L, index, name) != LUA_TNIL) {
@@ -103,10 +118,10 @@ static int l_function(lua_State *L, int index, const char *name) {
 }
 
 static void l_check_names(lua_State *L, int index) {
-    static const char *const names[] = {"durability",   "busyTimeoutMs", "maxContent", "maxMetadata",
-                                        "maxDepth",     "maxBatch",      "maxJson",    "now",
-                                        "random",       "log",           "maxLuaMs",   "maxLuaInstructions",
-                                        "maxLuaMemory", "maxExecDepth",  "trusted"};
+    static const char *const names[] = {
+        "durability",   "busyTimeoutMs", "maxContent", "maxMetadata", "maxDepth",       "maxBatch",
+        "maxJson",      "now",           "random",     "log",         "maxLuaMs",       "maxLuaInstructions",
+        "maxLuaMemory", "maxExecDepth",  "trusted",    "trace",       "quarantineAfter"};
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         bool good = false;
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
@@ -119,7 +134,8 @@ static void l_check_names(lua_State *L, int index) {
 void l_read_options(lua_State *L, int index, hf__lua_options *functions, hf_options *options) {
     hf__host defaults;
     *options = (hf_options){.size = sizeof *options};
-    *functions = (hf__lua_options){.vm = l_vm_of(L), .now = LUA_NOREF, .random = LUA_NOREF, .log = LUA_NOREF};
+    *functions = (hf__lua_options){
+        .vm = l_vm_of(L), .now = LUA_NOREF, .random = LUA_NOREF, .log = LUA_NOREF, .trace = LUA_NOREF};
     if (!lua_isnil(L, index)) {
         luaL_checktype(L, index, LUA_TTABLE);
         l_check_names(L, index);
@@ -141,12 +157,14 @@ void l_read_options(lua_State *L, int index, hf__lua_options *functions, hf_opti
         options->max_lua_instructions = (int64_t)l_size(L, index, "maxLuaInstructions", INT64_MAX);
         options->max_lua_memory = l_size(L, index, "maxLuaMemory", INT64_MAX);
         options->max_exec_depth = (int)l_size(L, index, "maxExecDepth", 40);
+        options->quarantine_after = (int)l_size(L, index, "quarantineAfter", INT32_MAX);
         lua_getfield(L, index, "trusted");
         options->trusted = lua_toboolean(L, -1) ? HF_YES : HF_DEFAULT;
         lua_pop(L, 1);
         functions->now = l_function(L, index, "now");
         functions->random = l_function(L, index, "random");
         functions->log = l_function(L, index, "log");
+        functions->trace = l_function(L, index, "trace");
     }
     if (functions->now != LUA_NOREF)
         options->now = now_of_lua;
@@ -156,6 +174,8 @@ void l_read_options(lua_State *L, int index, hf__lua_options *functions, hf_opti
     options->source_data = functions;
     options->log = functions->log != LUA_NOREF ? log_of_lua : NULL;
     options->log_data = functions;
+    options->trace = functions->trace != LUA_NOREF ? trace_of_lua : NULL;
+    options->trace_data = functions;
     hf__host_init(&defaults, options, NULL);
     functions->limits = defaults.limits;
 }
@@ -165,6 +185,7 @@ void hf__lua_options_free(hf__lua_options *functions) {
     luaL_unref(functions->vm->L, LUA_REGISTRYINDEX, functions->now);
     luaL_unref(functions->vm->L, LUA_REGISTRYINDEX, functions->random);
     luaL_unref(functions->vm->L, LUA_REGISTRYINDEX, functions->log);
+    luaL_unref(functions->vm->L, LUA_REGISTRYINDEX, functions->trace);
 }
 
 hf_text l_read_config(lua_State *L, int index, hf__arena *arena, const hf__limits *limits) {

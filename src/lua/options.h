@@ -10,7 +10,7 @@
 /* The host's functions that a store calls: registry references, and the state that they live in. */
 typedef struct hf__lua_options {
     struct hf__vm *vm;
-    int now, random, log;
+    int now, random, log, trace;
     hf__limits limits;
 } hf__lua_options;
 

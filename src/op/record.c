@@ -252,11 +252,32 @@ static size_t distance(hf_text a, hf_text b) {
     return rows[a.size % 3][b.size];
 }
 
+/* One past the distance that still counts as near. */
+static size_t too_far(hf_text name) {
+    if (name.size > LONGEST_NAME) return 0;
+    return name.size / 3 > 0 ? name.size / 3 + 1 : 2;
+}
+
+/* Makes `candidate` the nearest where it is nearer than the `best` so far. */
+static void consider(hf_text name, const char *candidate, size_t *best, const char **nearest) {
+    size_t found = *best > 0 ? distance(name, hf_text_of(candidate)) : 0;
+    if (found >= *best) return;
+    *best = found;
+    *nearest = candidate;
+}
+
+const char *hf__nearest_of(const char *const *names, size_t count, hf_text name) {
+    const char *nearest = NULL;
+    size_t best = too_far(name);
+    for (size_t i = 0; i < count; i++)
+        consider(name, names[i], &best, &nearest);
+    return nearest;
+}
+
 const char *hf__nearest(const hf__record *record, const char *group, hf_text name) {
     const char *nearest = NULL;
-    size_t best = name.size / 3 > 0 ? name.size / 3 + 1 : 2; /* one past what still counts as near */
+    size_t best = too_far(name);
     size_t count = record != NULL ? record->count : (size_t)HF__KINDS;
-    if (name.size > LONGEST_NAME) return NULL;
     for (size_t i = 0; i < count; i++) {
         const char *candidate = hf__ops[record == NULL ? i : 0].name;
         if (record != NULL) {
@@ -269,11 +290,7 @@ const char *hf__nearest(const hf__record *record, const char *group, hf_text nam
                 continue;
             }
         }
-        size_t found = distance(name, hf_text_of(candidate));
-        if (found < best) {
-            best = found;
-            nearest = candidate;
-        }
+        consider(name, candidate, &best, &nearest);
     }
     return nearest;
 }

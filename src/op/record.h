@@ -115,6 +115,7 @@ const hf__field *hf__record_find(const hf__record *record, const char *group, hf
 /* The name nearest to `name` among the record's fields, or among the ops where `record` is NULL; NULL
  * where none is near. */
 const char *hf__nearest(const hf__record *record, const char *group, hf_text name);
+const char *hf__nearest_of(const char *const *names, size_t count, hf_text name); /* among `names` */
 
 /* Fails with HF_INVALID for a name that no op has: names the nearest. */
 int hf__unknown_op(hf_text name, hf_error *err);

@@ -11,6 +11,7 @@
 #include "script/sandbox.h"
 
 static const char *const known[] = {"name", "ops", "handle", "on", "onError", "schema", "idempotent"};
+enum { KNOWN = sizeof known / sizeof *known };
 
 static hf__kinds l_kind(lua_State *L, int index) {
     if (lua_type(L, index) != LUA_TSTRING)
@@ -59,18 +60,23 @@ static void l_handle(lua_State *L, hf__kinds kinds, hf__layer_def *out) {
 
 static void l_check_fields(lua_State *L, int table) {
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        bool good = false;
-        if (lua_type(L, -2) == LUA_TSTRING)
-            for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-                good = good || strcmp(lua_tostring(L, -2), known[i]) == 0;
-        if (good) continue;
         if (lua_type(L, -2) != LUA_TSTRING)
             l_throwf(L, HF_INVALID, "the middleware's table has a key that is a %s", luaL_typename(L, -2));
+        hf_text name;
+        name.data = lua_tolstring(L, -2, &name.size);
+        bool good = false;
+        for (size_t i = 0; i < KNOWN; i++)
+            good = good || strcmp(name.data, known[i]) == 0;
+        if (good) continue;
+        const char *nearest = hf__nearest_of(known, KNOWN, name);
+        if (nearest != NULL)
+            l_throwf(L, HF_INVALID,
+                     "the middleware's table has the unknown field \"%.80s\"; did you mean \"%s\"?",
+                     name.data, nearest);
         l_throwf(L, HF_INVALID,
                  "the middleware's table has the unknown field \"%.80s\": expected name, ops, handle, on, "
-                 "onError, schema or "
-                 "idempotent",
-                 lua_tostring(L, -2));
+                 "onError, schema or idempotent",
+                 name.data);
     }
 }
 
@@ -96,6 +102,8 @@ static void l_define_handlers(lua_State *L, int table, hf__layer_def *out) {
                  lua_typename(L, on));
     for (lua_pushnil(L); lua_next(L, -2);) {
         hf__kinds kind = l_kind(L, -2);
+        if ((kind & (kind - 1)) != 0)
+            l_throwf(L, HF_INVALID, "the middleware's `on`: expected names of ops, found \"*\"");
         if (lua_type(L, -1) != LUA_TFUNCTION)
             l_throwf(L, HF_INVALID, "the middleware's on.%s: expected a function, found a %s",
                      lua_tostring(L, -2), luaL_typename(L, -1));

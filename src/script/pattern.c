@@ -20,9 +20,10 @@
 #define MOST_CAPTURES 32
 #define MOST_CHOICES 199 /* where Lua, which recurses at each, gives up as well */
 
-#define STEPS 512   /* taken between two looks at the budget */
-#define BYTES 8     /* that are looked through count as one step */
-#define WINDOW 4096 /* bytes looked through between two looks at the budget */
+#define STEPS 512     /* at most between two looks at the budget */
+#define BYTES 8       /* that are looked through count as one step, */
+#define WINDOW 1024   /* so many of them between two looks; */
+#define STRETCH 65536 /* and so many where the C library does it */
 
 enum { OPEN = -1, POSITION = -2 }; /* sizes of captures that have none */
 
@@ -42,13 +43,15 @@ typedef struct matcher {
     capture captures[MOST_CAPTURES];
 } matcher;
 
+typedef enum kind { OPENED, CLOSED, OPTIONAL, GREEDY, LAZY } kind;
+
 typedef struct choice {
-    enum { OPENED, CLOSED, OPTIONAL, GREEDY, LAZY } kind;
+    kind kind;
     int index;         /* CLOSED: of the capture */
     const char *at;    /* in the subject: where the repetition has come to */
+    const char *rest;  /* of the pattern, after the repetition */
     const char *least; /* GREEDY: it goes back to here */
     const char *item;  /* LAZY: what is repeated */
-    const char *rest;  /* of the pattern, after the repetition */
 } choice;
 
 typedef struct trail {
@@ -70,7 +73,7 @@ static inline void l_work(matcher *m, size_t steps) {
 }
 
 /* Charges for looking through what lies between the two, and returns the second. */
-static const char *l_looked(matcher *m, const char *from, const char *to) {
+static inline const char *l_looked(matcher *m, const char *from, const char *to) {
     l_work(m, (size_t)(to - from) / BYTES);
     return to;
 }
@@ -111,21 +114,21 @@ static inline bool in_class(unsigned char c, unsigned char name) {
 static bool l_in_set(matcher *m, unsigned char c, const char *p, const char *end) {
     bool inverted = *++p == '^';
     if (inverted) p++;
-    const char *from = p;
-    bool in = false;
-    for (; p < end && !in; p++) {
-        if (p - from >= WINDOW) from = l_looked(m, from, p);
+    /* The first window is charged at once, in whatever place the set is left; each further one when it is reached. */
+    const char *seen = end - p < WINDOW ? end : p + WINDOW;
+    m->work += (size_t)(seen - p) / BYTES;
+    for (; p < end; p++) {
+        if (p > seen) seen = l_looked(m, seen, p + WINDOW);
         if (*p == '%') {
-            in = in_class(c, (unsigned char)*++p);
+            if (in_class(c, (unsigned char)*++p)) return !inverted;
         } else if (p[1] == '-' && end - p > 2) {
-            in = (unsigned char)p[0] <= c && c <= (unsigned char)p[2];
             p += 2;
-        } else {
-            in = (unsigned char)*p == c;
+            if ((unsigned char)p[-2] <= c && c <= (unsigned char)*p) return !inverted;
+        } else if ((unsigned char)*p == c) {
+            return !inverted;
         }
     }
-    l_looked(m, from, p);
-    return in != inverted;
+    return inverted;
 }
 
 /* Whether the item from `p` to `end` matches the character at `s`. */
@@ -171,16 +174,20 @@ static const char *l_row_end(matcher *m, const char *s, const char *p, const cha
 
 /* Each returns where in the subject the match has come to, or NULL, and sets `*p` after the item. */
 
-static void l_choose(matcher *m, trail *t, choice made) {
+static inline choice *l_choose(matcher *m, trail *t, kind kind_of, const char *at, const char *rest) {
     if (t->count == MOST_CHOICES) luaL_error(m->L, "pattern too complex");
-    t->choices[t->count++] = made;
+    choice *made = &t->choices[t->count++];
+    made->kind = kind_of;
+    made->at = at;
+    made->rest = rest;
+    return made;
 }
 
 static const char *l_open(matcher *m, trail *t, const char *s, const char **p) {
     bool position = (*p)[1] == ')';
     if (m->level == MOST_CAPTURES) luaL_error(m->L, "too many captures");
     m->captures[m->level++] = (capture){s, position ? POSITION : OPEN};
-    l_choose(m, t, (choice){.kind = OPENED});
+    l_choose(m, t, OPENED, s, NULL);
     *p += position ? 2 : 1;
     return s;
 }
@@ -191,7 +198,7 @@ static const char *l_close(matcher *m, trail *t, const char *s, const char **p) 
         index--;
     if (index < 0) luaL_error(m->L, "invalid pattern capture");
     m->captures[index].size = s - m->captures[index].start;
-    l_choose(m, t, (choice){.kind = CLOSED, .index = index});
+    l_choose(m, t, CLOSED, s, NULL)->index = index;
     ++*p;
     return s;
 }
@@ -243,19 +250,19 @@ static inline const char *l_item(matcher *m, trail *t, const char *s, const char
     case '?':
         *p = end + 1;
         if (!here) return s;
-        l_choose(m, t, (choice){.kind = OPTIONAL, .at = s, .rest = *p});
+        l_choose(m, t, OPTIONAL, s, *p);
         return s + 1;
     case '*':
     case '+': {
         *p = end + 1;
         if (!here) return times == '*' ? s : NULL;
         const char *last = l_row_end(m, s + 1, item, end);
-        l_choose(m, t, (choice){.kind = GREEDY, .at = last, .least = times == '*' ? s : s + 1, .rest = *p});
+        l_choose(m, t, GREEDY, last, *p)->least = times == '*' ? s : s + 1;
         return last;
     }
     case '-':
         *p = end + 1;
-        if (here) l_choose(m, t, (choice){.kind = LAZY, .at = s, .item = item, .rest = *p});
+        if (here) l_choose(m, t, LAZY, s, *p)->item = item;
         return s;
     default: *p = end; return here ? s + 1 : NULL;
     }
@@ -399,12 +406,12 @@ static const char *l_find_text(matcher *m, const char *s) {
     if (size == 0) return s;
     while ((size_t)(m->subject_end - s) >= size) {
         size_t window = (size_t)(m->subject_end - s) - size + 1;
-        if (window > WINDOW) window = WINDOW;
+        if (window > STRETCH) window = STRETCH;
         const char *first = memchr(s, *text, window);
         s = l_looked(m, s, first != NULL ? first : s + window);
         if (first == NULL) continue;
         l_work(m, 1);
-        if (l_equal(m, s, text, size)) return s;
+        if (s[size - 1] == text[size - 1] && l_equal(m, s, text, size)) return s;
         s++;
     }
     return NULL;

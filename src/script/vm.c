@@ -63,6 +63,9 @@ hf__vm *hf__vm_new(const hf__budget_limits *limits) {
         lua_pushcfunction(vm->L, l_open_libraries);
         lua_pushlightuserdata(vm->L, vm);
         if (lua_pcall(vm->L, 1, 0, 0) == LUA_OK) {
+#ifdef HF_STRESS_COLLECTOR /* tests: collect all the time */
+            lua_gc(vm->L, LUA_GCINC, 1, 1000, 1);
+#endif
             hf__budget_begin(vm->budget);
             return vm;
         }

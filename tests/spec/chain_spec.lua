@@ -880,6 +880,7 @@ describe("a host's own layer", function()
 
   it("may not close its own store", function()
     assert.are.equal("misuse", inside(function() store:close() end).code)
+    store:explain(add_op())
     assert.are.equal("one", store:get({messageId = "m1"}).message.content)
   end)
 

@@ -119,7 +119,7 @@ static void test_no_pattern_outlasts_the_deadline(void **state) {
         "counted.find(('a'):rep(4000), '.-.-.-x')",
         "counted.find(('a'):rep(4000), '.*.*.*x')",
         "counted.find(('a'):rep(4000), '(.*)(.*)%1%2x')",
-        "counted.gsub((' '):rep(1000000), '%s+$', '')",
+        "counted.gsub((' '):rep(1000000) .. 'x', '%s+$', '')",
         "counted.find((' '):rep(1000000), '%s-x')",
         "counted.find((' '):rep(1000000), '[ \\t]*x')",
         "counted.find(('('):rep(1000000), '%b()')",
@@ -133,11 +133,10 @@ static void test_no_pattern_outlasts_the_deadline(void **state) {
         "counted.find(('a'):rep(4000000), '(.*)%1b')",
         "counted.find(('a'):rep(4000000) .. 'b', '^(.-)%1$')",
         "counted.gsub(('a'):rep(1000000), 'a', ('%%'):rep(1000000))",
-        "counted.gsub(('a'):rep(1000000), '^.*$', ('%9'):rep(1000000):gsub('9', '2'))",
         "local text = (' '):rep(16000000) while true do counted.find(text, 'x', 1, true) end",
         "local text = (' '):rep(16000000) while true do counted.find('', text) end",
         "local text = ('a'):rep(100) while true do counted.match(text, '[^a]') end",
-        "while true do pcall(counted.find, (' '):rep(100000), '%s+$') end",
+        "while true do pcall(counted.find, (' '):rep(100000) .. 'x', '%s+$') end",
     };
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
         bool raised;
