@@ -26,8 +26,8 @@ say "Importing examples/data/conversation.chat.jsonl through redact and audit"
 grep -v '^{' "$log"
 
 say "What the layers did: $(grep -c '"layer":"audit"' "$log") records of audit, $(grep -c '"layer":"redact"' "$log") of redact; some of them"
-grep '"layer":"audit"' "$log" | head -n 2
-grep '"layer":"redact"' "$log" | head -n 2
+grep -m 2 '"layer":"audit"' "$log"
+grep -m 2 '"layer":"redact"' "$log"
 
 say "Importing again changes nothing"
 "$holdfast" import "$store" --use redact --use audit examples/data/conversation.chat.jsonl 2>&1 | grep -v '^{'

@@ -31,6 +31,7 @@ static void *alloc_apart(hf__arena *arena, size_t size) {
     block *fresh = block_new(size);
     if (fresh == NULL) return NULL;
     fresh->used = size;
+    arena->size += size;
     block **place = arena->newest != NULL ? &arena->newest->older : &arena->newest;
     fresh->older = *place;
     *place = fresh;
@@ -49,6 +50,7 @@ void *hf__arena_alloc(hf__arena *arena, size_t size) {
         if (newest == NULL) return NULL;
         newest->older = arena->newest;
         arena->newest = newest;
+        arena->size += next;
     }
     void *memory = newest->bytes + newest->used;
     newest->used += size;
@@ -79,7 +81,8 @@ void hf__arena_adopt(hf__arena *to, hf__arena *from) {
     block **place = to->newest != NULL ? &to->newest->older : &to->newest;
     oldest->older = *place;
     *place = from->newest;
-    from->newest = NULL;
+    to->size += from->size;
+    *from = (hf__arena){0};
 }
 
 void hf__arena_free(hf__arena *arena) {
@@ -88,6 +91,7 @@ void hf__arena_free(hf__arena *arena) {
         arena->newest = newest->older;
         hf__free(newest);
     }
+    arena->size = 0;
 }
 
 void *hf__alloc(size_t size) {

@@ -6,7 +6,8 @@
 
 typedef struct hf__arena {
     struct hf__block *newest;
-} hf__arena; /* zeroed: empty */
+    size_t size; /* bytes that it holds */
+} hf__arena;     /* zeroed: empty */
 
 /* `size` zeroed bytes, aligned for any type, that live until hf__arena_free; NULL where memory ran out
  * or `size` is absurd. A size of 0 gives a valid pointer. */

@@ -8,7 +8,7 @@
 
 enum {
     HF__EXIT_OK = 0,
-    HF__EXIT_FAILED = 1, /* an op failed, or what was asked for is not there */
+    HF__EXIT_FAILED = 1, /* an op, a check or a spec failed, or what was asked for is not there */
     HF__EXIT_USAGE = 2,
     HF__EXIT_STORE = 3, /* the store or a middleware could not be opened */
 };
@@ -19,14 +19,24 @@ enum {
 /* How many ops the engine takes in one batch, by default. */
 #define HF__CLI_BATCH 10000
 
+/* FILE or FILE={...}, taken apart. */
+typedef struct hf__use {
+    const char *path;   /* or the bare name of a stock middleware */
+    const char *config; /* JSON, or NULL */
+} hf__use;
+
+/* Takes the argument apart in its place. */
+hf__use hf__use_of(char *argument);
+
 typedef struct hf__cli {
-    const char *store;
-    char **args; /* what follows the store on the command line */
+    const char *store; /* NULL for a command without one */
+    char **args;       /* what follows the store on the command line */
     size_t args_count;
-    const char **uses; /* of --use, in order */
+    hf__use *uses; /* of --use, in order */
     size_t uses_count;
+    const char *trace; /* the file of --trace, or NULL */
     hf_durability durability;
-    bool atomic, json;
+    bool atomic, json, watch;
 } hf__cli;
 
 /* Opens the store with its layers. A store that does not exist is made only where `create` is set.
@@ -45,5 +55,8 @@ int hf__cli_ls(const hf__cli *cli);
 int hf__cli_show(const hf__cli *cli);
 int hf__cli_import(const hf__cli *cli);
 int hf__cli_export(const hf__cli *cli);
+int hf__cli_explain(const hf__cli *cli);
+int hf__cli_check(const hf__cli *cli);
+int hf__cli_spec(const hf__cli *cli);
 
 #endif

@@ -68,7 +68,7 @@ static int print_conversation(struct job *job, hf_text row, bool *broken, hf_err
     if (code == HF_OK) code = hf__buf_check(&line, "the line", err);
     if (code == HF_OK) {
         join_lines(&line);
-        *broken = hf__out_json(hf__buf_view(&line)) != 0;
+        *broken = hf__out_escaped(hf__buf_view(&line)) != 0;
     }
     hf__buf_free(&line);
     hf__arena_free(&arena);

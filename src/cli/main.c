@@ -15,12 +15,14 @@
 
 /* ---- The commands ------------------------------------------------------------------------------ */
 
-enum { USE = 1, DURABILITY = 2, ATOMIC = 4, JSON = 8, HELP = 16 };
+/* The options of a command are a set of these; the last one says that it takes no store. */
+enum { USE = 1, DURABILITY = 2, ATOMIC = 4, JSON = 8, HELP = 16, TRACE = 32, WATCH = 64, NO_STORE = 128 };
 
 static const struct option options[] = {
     {"use", required_argument, NULL, USE}, {"durability", required_argument, NULL, DURABILITY},
     {"atomic", no_argument, NULL, ATOMIC}, {"json", no_argument, NULL, JSON},
-    {"help", no_argument, NULL, HELP},     {NULL, 0, NULL, 0},
+    {"help", no_argument, NULL, HELP},     {"trace", required_argument, NULL, TRACE},
+    {"watch", no_argument, NULL, WATCH},   {NULL, 0, NULL, 0},
 };
 
 /* What --help says of each option that a command has. */
@@ -35,6 +37,11 @@ static const struct {
      "  --durability WHICH  full (the default): an acknowledged write survives a power cut;\n"
      "                      normal: a crash loses nothing, a power cut may lose the last commits\n"},
     {ATOMIC, "  --atomic            run all lines as one batch: where one fails, nothing is stored\n"},
+    {TRACE,
+     "  --trace FILE        append a JSON line to FILE for each op: what each layer did, and how long\n"
+     "                      it took\n"},
+    {WATCH, "  --watch             load the layers anew when a file of theirs has changed, between two ops;\n"
+            "                      where one does not load, the old ones go on\n"},
     {JSON, "  --json              print one JSON object a line\n"},
     {HELP, "  --help              print this\n"},
 };
@@ -46,18 +53,25 @@ static const struct command {
     int (*run)(const hf__cli *cli);
     const char *help;
 } commands[] = {
-    {"run", "STORE [FILE]...", "run ops, given as JSON lines", USE | DURABILITY | ATOMIC | HELP, 0, SIZE_MAX,
-     hf__cli_run,
+    {"run", "STORE [FILE]...", "run ops, given as JSON lines",
+     USE | DURABILITY | ATOMIC | TRACE | WATCH | HELP, 0, SIZE_MAX, hf__cli_run,
      "Runs the ops in the files, or on standard input, one JSON object a line, and prints one JSON\n"
      "result a line, in order, each before the next op is read. For an op that failed the line is\n"
      "{\"op\":...,\"line\":N,\"error\":{\"code\":...,\"message\":...}}, and the ops after it still run.\n"
+     "What the layers see as ctx stands beside the op's fields: \"ctx\":{\"requestId\":...,...}.\n"
      "Makes the store where there is none. \"-\" is standard input.\n"},
+    {"explain", "STORE [FILE]", "show what the layers would do to an op", USE | JSON | HELP, 0, 1,
+     hf__cli_explain,
+     "Runs one op, given as JSON in the file or on standard input, through the layers and the store,\n"
+     "undoes all of it, and shows each layer's part in it: what it changed on the way in and on the\n"
+     "way out, how long it took, and what would have been stored. Exits with 1 where the op would fail.\n"},
     {"ls", "STORE", "list the conversations", USE | JSON | HELP, 0, 0, hf__cli_ls,
      "Lists the conversations, newest activity first: id, time of the last change (UTC) and title,\n"
      "separated by tabs.\n"},
     {"show", "STORE CONVERSATION", "show the messages of a conversation", USE | JSON | HELP, 1, 1,
      hf__cli_show, "Prints the messages of a conversation, oldest first.\n"},
-    {"import", "STORE FILE...", "store chat histories", USE | DURABILITY | HELP, 1, SIZE_MAX, hf__cli_import,
+    {"import", "STORE FILE...", "store chat histories", USE | DURABILITY | TRACE | HELP, 1, SIZE_MAX,
+     hf__cli_import,
      "Stores chat histories: JSON lines of {\"id\",\"title\",\"messages\":[{\"role\",\"content\",...}]}.\n"
      "Each dialog is stored as a whole or not at all, and every message passes the layers. What is\n"
      "there already is left as it is, so importing again adds nothing, and a dialog that grew adds\n"
@@ -65,11 +79,19 @@ static const struct command {
     {"export", "STORE", "print the conversations as chat histories", USE | HELP, 0, 0, hf__cli_export,
      "Prints each conversation as one JSON line of {\"id\",\"title\",\"messages\":[...]}, oldest\n"
      "activity first: what import took in comes out as the same JSON values.\n"},
+    {"check", "FILE[=JSON]...", "check middleware files", HELP | NO_STORE, 1, SIZE_MAX, hf__cli_check,
+     "Loads each middleware file, looks for names that the sandbox does not have, runs every kind of op\n"
+     "through it in stores in memory, and prints what is wrong as FILE:LINE: MESSAGE. JSON is the\n"
+     "configuration that the file is given.\n"},
+    {"spec", "[PATH]... [-- OPTION...]", "run busted specs", HELP | NO_STORE, 0, SIZE_MAX, hf__cli_spec,
+     "Runs busted on the specs, with this very engine as the module holdfast. What follows \"--\" goes to\n"
+     "busted as it is. HOLDFAST_LUA and HOLDFAST_BUSTED name the programs where they are not found.\n"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const char *const exit_help =
-    "Exit status: 0 all well; 1 an op failed; 2 wrong usage; 3 the store or a layer could not be opened.\n";
+    "Exit status: 0 all well; 1 an op, a check or a spec failed; 2 wrong usage; 3 the store or a layer\n"
+    "could not be opened.\n";
 
 /* ---- Help -------------------------------------------------------------------------------------- */
 
@@ -83,15 +105,15 @@ static int print(hf__buf *text) {
 static int print_help(void) {
     hf__buf text;
     hf__buf_init(&text, 0);
-    hf__buf_string(&text, "usage: holdfast COMMAND STORE [OPTION]...\n\n"
+    hf__buf_string(&text, "usage: holdfast COMMAND [OPTION]... STORE\n\n"
                           "Keeps conversations in a SQLite file, behind middleware written in Lua.\n\n");
     for (size_t i = 0; i < COMMANDS; i++) {
         char line[128];
-        snprintf(line, sizeof line, "  %-7s %-19s %s\n", commands[i].name, commands[i].arguments,
+        snprintf(line, sizeof line, "  %-7s %-24s %s\n", commands[i].name, commands[i].arguments,
                  commands[i].summary);
         hf__buf_string(&text, line);
     }
-    hf__buf_string(&text, "  version                     print the version\n\n"
+    hf__buf_string(&text, "  version                          print the version\n\n"
                           "holdfast COMMAND --help says more of each.\n");
     hf__buf_string(&text, exit_help);
     return print(&text);
@@ -139,7 +161,9 @@ static bool read_command_line(const struct command *command, int argc, char **ar
             return false;
         }
         if (option == HELP) return *help = true;
-        if (option == USE) cli->uses[cli->uses_count++] = optarg;
+        if (option == USE) cli->uses[cli->uses_count++] = hf__use_of(optarg);
+        if (option == TRACE) cli->trace = optarg;
+        if (option == WATCH) cli->watch = true;
         if (option == ATOMIC) cli->atomic = true;
         if (option == JSON) cli->json = true;
         if (option == DURABILITY) {
@@ -150,16 +174,19 @@ static bool read_command_line(const struct command *command, int argc, char **ar
             cli->durability = optarg[0] == 'f' ? HF_DURABILITY_FULL : HF_DURABILITY_NORMAL;
         }
     }
-    if (optind == argc) {
-        hf__out_note("%s: STORE is missing", command->name);
-        return false;
+    size_t given = (size_t)(argc - optind);
+    if (!(command->options & NO_STORE)) {
+        if (optind == argc) {
+            hf__out_note("%s: STORE is missing", command->name);
+            return false;
+        }
+        cli->store = argv[optind++];
     }
-    cli->store = argv[optind];
-    cli->args = argv + optind + 1;
-    cli->args_count = (size_t)(argc - optind - 1);
+    cli->args = argv + optind;
+    cli->args_count = (size_t)(argc - optind);
     if (cli->args_count < command->min_args || cli->args_count > command->max_args) {
-        hf__out_note("%s: expected %s, found %zu argument%s", command->name, command->arguments,
-                     cli->args_count + 1, cli->args_count == 0 ? "" : "s");
+        hf__out_note("%s: expected %s, found %zu argument%s", command->name, command->arguments, given,
+                     given == 1 ? "" : "s");
         return false;
     }
     return true;
@@ -212,15 +239,11 @@ int hf__cli_check_files(const hf__cli *cli) {
     return HF__EXIT_OK;
 }
 
-/* Registers the layer that --use named: FILE, or FILE={...}. */
-static int use_layer(hf_store *store, const char *use, hf_error *err) {
-    const char *config = strstr(use, "={");
-    if (config == NULL) return hf_use_file(store, use, (hf_text){NULL, 0}, err);
-    char *path = strndup(use, (size_t)(config - use));
-    if (path == NULL) return hf__fail_memory(err);
-    int code = hf_use_file(store, path, hf_text_of(config + 1), err);
-    free(path);
-    return code;
+hf__use hf__use_of(char *argument) {
+    char *config = strstr(argument, "={");
+    if (config == NULL) return (hf__use){argument, NULL};
+    *config = '\0';
+    return (hf__use){argument, config + 1};
 }
 
 int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
@@ -230,13 +253,19 @@ int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
         hf__out_note("%s: %s", cli->store, errno == ENOENT ? "there is no such store" : strerror(errno));
         return HF__EXIT_STORE;
     }
+    if (cli->trace != NULL && hf__out_trace_open(cli->trace) != 0) {
+        hf__out_note("--trace %s: %s", cli->trace, strerror(errno));
+        return HF__EXIT_USAGE;
+    }
+    if (cli->trace != NULL) settings.trace = hf__out_trace;
     if (hf_open(cli->store, &settings, out, &err) != HF_OK) {
         hf__out_note("%s: %s", cli->store, err.message);
         return HF__EXIT_STORE;
     }
     for (size_t i = 0; i < cli->uses_count; i++) {
-        if (use_layer(*out, cli->uses[i], &err) == HF_OK) continue;
-        hf__out_note("--use %s: %s", cli->uses[i], err.message);
+        const hf__use *use = &cli->uses[i];
+        if (hf_use_file(*out, use->path, hf_text_of(use->config), &err) == HF_OK) continue;
+        hf__out_note("--use %s: %s", use->path, err.message);
         hf_close(*out);
         *out = NULL;
         return HF__EXIT_STORE;

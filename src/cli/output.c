@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ static bool broken;
 static bool out_is_terminal, err_is_terminal;
 static bool progress_shown;
 static int64_t progress_at;
+static int trace_fd = -1;
 
 void hf__out_start(void) {
     /* A store must not be given one of the three streams' numbers. A stream that was closed stays
@@ -101,9 +103,9 @@ int hf__out_line(hf_text line) {
     return pending.size < FLUSH_AT && pending.state == HF__BUF_OK ? 0 : hf__out_flush();
 }
 
-int hf__out_json(hf_text json) {
-    if (!out_is_terminal) return hf__out_line(json);
-    hf__out_escape(&pending, json, false, "");
+int hf__out_escaped(hf_text line) {
+    if (!out_is_terminal) return hf__out_line(line);
+    hf__out_escape(&pending, line, false, "");
     return hf__out_line((hf_text){"", 0});
 }
 
@@ -111,6 +113,12 @@ bool hf__out_colours(void) {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     return out_is_terminal && (no_color == NULL || no_color[0] == '\0') && term != NULL &&
            strcmp(term, "dumb") != 0;
+}
+
+size_t hf__out_width(void) {
+    struct winsize size;
+    if (!out_is_terminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 40) return 80;
+    return size.ws_col;
 }
 
 /* The control character at `at`, and its size in bytes; -1 for anything else. */
@@ -129,7 +137,7 @@ void hf__out_escape(hf__buf *buf, hf_text text, bool lines, const char *indent) 
         int control = control_at(data + i, text.size - i, &size);
         if (control < 0 || (lines && control == '\t') || (lines && control == '\n' && indent[0] == '\0'))
             continue;
-        char code[8];
+        char code[16];
         snprintf(code, sizeof code, "\\u%04x", (unsigned)control);
         hf__buf_add(buf, data + kept, i - kept);
         if (lines && control == '\n') {
@@ -196,6 +204,28 @@ void hf__out_log(void *unused, hf_level level, const char *layer, const char *me
         err_line(&line);
     }
     hf__buf_free(&json);
+}
+
+int hf__out_trace_open(const char *path) {
+    trace_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return trace_fd < 0 ? -1 : 0;
+}
+
+/* One write a line, so that several programs may share the file. */
+void hf__out_trace(void *unused, hf_text record) {
+    (void)unused;
+    hf__buf line;
+    hf__buf_init(&line, 0);
+    hf__buf_text(&line, record);
+    hf__buf_char(&line, '\n');
+    if (trace_fd >= 0 &&
+        (line.state != HF__BUF_OK || write_all(trace_fd, line.data, line.size) < line.size)) {
+        hf__out_note("--trace: %s; no more is traced",
+                     line.state == HF__BUF_OK ? strerror(errno) : "out of memory");
+        close(trace_fd);
+        trace_fd = -1;
+    }
+    hf__buf_free(&line);
 }
 
 void hf__out_progress(const char *format, ...) {

@@ -4,6 +4,8 @@
  * batch. What an op means is left to the engine: here it is a line of text.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "cli/cli.h"
@@ -14,6 +16,10 @@ struct run {
     hf_store *store;
     bool failed; /* an op has failed */
     bool broken; /* nothing more can be printed */
+
+    /* With --watch: what the file of each --use was when it was loaded last. */
+    const hf__cli *watched; /* NULL without */
+    struct stat *seen;
 
     /* With --atomic: the batch so far, and where each of its ops came from. */
     bool atomic;
@@ -54,9 +60,36 @@ static void print_error(struct run *run, const char *op, const struct origin *wh
     hf__buf_string(&line, ",\"error\":");
     hf__buf_text(&line, (hf_text){json.data, json.size});
     hf__buf_char(&line, '}');
-    if (hf__out_json(hf__buf_view(&line)) != 0 || hf__out_flush() != 0) run->broken = true;
+    if (hf__out_escaped(hf__buf_view(&line)) != 0 || hf__out_flush() != 0) run->broken = true;
     hf__buf_free(&line);
     hf_json_free(&json);
+}
+
+/* ---- Watching ---------------------------------------------------------------------------------- */
+
+static bool is_changed(const struct stat *a, const struct stat *b) {
+    return a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec ||
+           a->st_size != b->st_size || a->st_ino != b->st_ino || a->st_dev != b->st_dev;
+}
+
+/* Looks at the files of the layers; whether one has changed since the last look. One that is not there is
+ * empty. */
+static bool look(struct run *run) {
+    bool changed = false;
+    for (size_t i = 0; i < run->watched->uses_count; i++) {
+        struct stat now;
+        if (stat(run->watched->uses[i].path, &now) != 0) memset(&now, 0, sizeof now);
+        changed = is_changed(&run->seen[i], &now) || changed;
+        run->seen[i] = now;
+    }
+    return changed;
+}
+
+static void reload_if_changed(struct run *run) {
+    hf_error err;
+    if (run->watched == NULL || !look(run)) return;
+    if (hf_reload(run->store, &err) != HF_OK)
+        hf__out_note("not reloaded, the layers stay as they were: %s", err.message);
 }
 
 /* ---- One op after the other -------------------------------------------------------------------- */
@@ -64,11 +97,12 @@ static void print_error(struct run *run, const char *op, const struct origin *wh
 static void run_line(struct run *run, hf_text line, const struct origin *where) {
     hf_error err;
     hf_json result;
+    reload_if_changed(run);
     if (hf_exec_json(run->store, line, &result, &err) != HF_OK) {
         print_error(run, err.op, where, &err);
         return;
     }
-    if (hf__out_json((hf_text){result.data, result.size}) != 0 || hf__out_flush() != 0) run->broken = true;
+    if (hf__out_escaped((hf_text){result.data, result.size}) != 0 || hf__out_flush() != 0) run->broken = true;
     hf_json_free(&result);
 }
 
@@ -96,7 +130,7 @@ static void print_results(struct run *run, hf_text answer) {
         const hf__value *results = hf__value_get(value, "results");
         const hf__value *result = results != NULL ? results->is.items.first : NULL;
         for (; result != NULL && !run->broken; result = result->next)
-            if (hf__out_json(result->raw) != 0) run->broken = true;
+            if (hf__out_escaped(result->raw) != 0) run->broken = true;
     }
     hf__arena_free(&arena);
 }
@@ -105,6 +139,7 @@ static void run_batch(struct run *run) {
     hf_error err;
     hf_json answer;
     hf__buf_string(&run->batch, "]}");
+    reload_if_changed(run);
     if (hf__buf_check(&run->batch, "the batch", &err) == HF_OK &&
         hf__buf_check(&run->origins, "the batch", &err) == HF_OK &&
         hf_exec_json(run->store, hf__buf_view(&run->batch), &answer, &err) == HF_OK) {
@@ -146,8 +181,21 @@ static void run_file(struct run *run, const char *path, bool named) {
 int hf__cli_run(const hf__cli *cli) {
     struct run run = {.atomic = cli->atomic};
     int status = hf__cli_check_files(cli);
-    if (status == HF__EXIT_OK) status = hf__cli_open(cli, true, &run.store);
     if (status != HF__EXIT_OK) return status;
+    if (cli->watch) {
+        run.watched = cli;
+        run.seen = calloc(cli->uses_count + 1, sizeof *run.seen);
+        if (run.seen == NULL) {
+            hf__out_note("out of memory");
+            return HF__EXIT_FAILED;
+        }
+        look(&run); /* before they are loaded: what changes from here on is noticed */
+    }
+    status = hf__cli_open(cli, true, &run.store);
+    if (status != HF__EXIT_OK) {
+        free(run.seen);
+        return status;
+    }
     hf__buf_init(&run.batch, HF__LINE_MAX);
     hf__buf_init(&run.origins, 0);
     for (size_t i = 0; i < cli->args_count && !run.broken; i++)
@@ -160,5 +208,6 @@ int hf__cli_run(const hf__cli *cli) {
     hf__buf_free(&run.batch);
     hf__buf_free(&run.origins);
     hf_close(run.store);
+    free(run.seen);
     return run.failed || run.broken ? HF__EXIT_FAILED : HF__EXIT_OK;
 }

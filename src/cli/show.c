@@ -22,7 +22,7 @@ static void put_time(hf__buf *buf, const hf__value *row, const char *key) {
 
 static bool list_conversation(void *data, const hf__value *row) {
     struct show *show = data;
-    if (show->cli->json) return hf__out_json(row->raw) == 0;
+    if (show->cli->json) return hf__out_escaped(row->raw) == 0;
     hf__buf_clear(&show->line);
     hf__out_escape(&show->line, hf__row_text(row, "id"), false, "");
     hf__buf_char(&show->line, '\t');
@@ -102,7 +102,7 @@ static void put_chat(hf__buf *buf, const hf__value *chat) {
 
 static bool show_message(void *data, const hf__value *row) {
     struct show *show = data;
-    if (show->cli->json) return hf__out_json(row->raw) == 0;
+    if (show->cli->json) return hf__out_escaped(row->raw) == 0;
     hf_text state = hf__row_text(row, "state");
     const hf__value *chat = hf__row_chat(row);
     hf__buf *line = &show->line;

@@ -14,6 +14,7 @@
 struct hf_store {
     hf__host host;
     hf_terminal terminal;
+    bool host_terminal; /* the host's own: its answers are checked */
     hf__chain chain;
     hf__vm *vm; /* NULL until the first script is loaded */
     hf__budget_limits budget;

@@ -20,6 +20,7 @@ static int open_terminal(hf_store *store, const char *path, const hf_options *op
         if (options->terminal->size != sizeof(hf_terminal) || options->terminal->exec == NULL)
             return hf__fail(err, HF_MISUSE, "hf_options.terminal: expected its size and its exec to be set");
         store->terminal = *options->terminal;
+        store->host_terminal = true;
         return HF_OK;
     }
     hf__store_options settings = {

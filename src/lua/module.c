@@ -13,6 +13,7 @@
 #include "op/text.h"
 #include "script/marshal.h"
 #include "script/sandbox.h"
+#include "script/stock.h"
 #include "script/vm.h"
 
 static const char store_type[] = "holdfast.store";
@@ -50,7 +51,8 @@ static call *l_new_call_memory(lua_State *L) {
 }
 
 static handle *l_check_store(lua_State *L) {
-    handle *h = luaL_checkudata(L, 1, store_type);
+    handle *h = luaL_testudata(L, 1, store_type);
+    if (h == NULL) l_throwf(L, HF_MISUSE, "expected a store before the arguments: call its methods with a colon");
     if (h->store == NULL) l_throwf(L, HF_CLOSED, "the store is closed");
     return h;
 }
@@ -269,9 +271,32 @@ static void l_make_store_type(lua_State *L) {
     lua_pop(L, 1);
 }
 
+/* (name, place): the loader of a stock module, which is Lua's own from here on. */
+static int l_load_stock(lua_State *L) {
+    const hf__stock_module *module = lua_touserdata(L, lua_upvalueindex(1));
+    lua_pushfstring(L, "=%s", module->name);
+    if (luaL_loadbufferx(L, module->source, module->size, lua_tostring(L, -1), "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, module->name);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* Stock modules are at hand through require, whatever package.path says. */
+static void l_preload_stock(lua_State *L) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    for (size_t i = 0; i < hf__stock_modules_count; i++) {
+        lua_pushlightuserdata(L, (void *)&hf__stock_modules[i]);
+        lua_pushcclosure(L, l_load_stock, 1);
+        lua_setfield(L, -2, hf__stock_modules[i].name);
+    }
+    lua_pop(L, 1);
+}
+
 int luaopen_holdfast(lua_State *L) {
     l_vm_of(L);
     l_make_store_type(L);
+    l_preload_stock(L);
     l_push_stock_library(L);
     lua_pushcfunction(L, l_open);
     lua_setfield(L, -2, "open");

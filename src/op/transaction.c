@@ -51,7 +51,11 @@ static int try_begin(hf__transaction *txn, bool write, hf_error *err) {
 static int try_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
                     hf_error *err) {
     result->op = def->name;
-    return txn->terminal->exec(txn->terminal->data, op, result, err);
+    int code = txn->terminal->exec(txn->terminal->data, op, result, err);
+    if (code != HF_OK || txn->answer_limits == NULL) return code;
+    code = hf__result_check(def, result, txn->answer_limits, err);
+    if (code != HF_OK) hf__error_prefix(err, "the terminal's answer: ");
+    return code;
 }
 
 /* The same for an op of any kind: those of a batch one by one. */

@@ -9,22 +9,29 @@
 #include "script/trace.h"
 #include "script/vm.h"
 
-/* A script is looked at after so many instructions: few, since a single one may be heavy. */
-#define HOOK_INSTRUCTIONS 100
+/* A script is looked at after so many instructions: few, since a single one may be heavy, and ten times as often
+ * where the state is large enough for one that takes milliseconds. */
+enum { HOOK_INSTRUCTIONS = 100, HEAVY_HOOK_INSTRUCTIONS = 10 };
+#define HEAVY ((size_t)4 << 20)
 
 /* Allocation is work too: the watch is looked at after so many bytes. */
 #define ALLOCATION_STEP ((size_t)1 << 20)
 
-/* Each refusal costs a full collection; a script that goes on asking is stopped. */
-#define MOST_REFUSALS 8
+#define NODE_SIZE ((size_t)24) /* of a table's part for names, which is a power of two of them */
 
 static void l_hook(lua_State *L, lua_Debug *unused);
 
-/* From here on each instruction raises. Allocates nothing: the allocator calls it. */
+/* Sets how often the hook is called. Allocates nothing: the allocator calls it. */
+static void set_interval(hf__budget *budget, int interval) {
+    budget->interval = interval;
+    lua_sethook(budget->L, l_hook, LUA_MASKCOUNT, interval);
+}
+
+/* From here on each instruction raises. */
 static void spend(hf__budget *budget, hf_code why) {
     if (budget->spent != HF_OK) return;
     budget->spent = why;
-    lua_sethook(budget->L, l_hook, LUA_MASKCOUNT, 1);
+    set_interval(budget, 1);
 }
 
 static void look_at_the_watch(hf__budget *budget) {
@@ -32,7 +39,9 @@ static void look_at_the_watch(hf__budget *budget) {
 }
 
 void hf__budget_describe(const hf__budget *budget, char *message, size_t size) {
-    if (budget->spent == HF_MEMORY)
+    if (budget->spent == HF_MEMORY && budget->crowded)
+        snprintf(message, size, "went past the bound of %zu names in one table", HF__MAX_KEYS);
+    else if (budget->spent == HF_MEMORY)
         snprintf(message, size, "went past the memory budget of %zu bytes", budget->limits.memory);
     else if (budget->instructions < 0)
         snprintf(message, size, "went past its budget of %lld instructions",
@@ -42,8 +51,14 @@ void hf__budget_describe(const hf__budget *budget, char *message, size_t size) {
                  (long long)(budget->limits.time_ns / 1000000));
 }
 
+bool hf__budget_is_spent(hf__budget *budget) {
+    if (budget->refusal.open) spend(budget, HF_MEMORY);
+    budget->refusal.open = false;
+    return budget->spent != HF_OK;
+}
+
 void l_budget_check(lua_State *L, hf__budget *budget) {
-    if (budget == NULL || budget->spent == HF_OK) return;
+    if (budget == NULL || !hf__budget_is_spent(budget)) return;
     char message[96];
     hf__budget_describe(budget, message, sizeof message);
     l_throwf(L, budget->spent, "%s", message);
@@ -53,50 +68,109 @@ void l_budget_charge(lua_State *L, hf__budget *budget, size_t work) {
     if (budget == NULL) return;
     budget->instructions -= (int64_t)(work < INT32_MAX ? work : INT32_MAX);
     if (budget->instructions < 0) spend(budget, HF_TIMEOUT);
-    if (work >= HOOK_INSTRUCTIONS) look_at_the_watch(budget);
+    if (work >= (size_t)budget->interval) look_at_the_watch(budget);
     l_budget_check(L, budget);
 }
 
 static void l_hook(lua_State *L, lua_Debug *unused) {
     (void)unused;
-    l_budget_charge(L, l_vm_of(L)->budget, HOOK_INSTRUCTIONS);
+    hf__budget *budget = l_vm_of(L)->budget;
+    l_budget_charge(L, budget, (size_t)budget->interval);
+}
+
+/* ---- Memory ------------------------------------------------------------------------------------ */
+
+size_t hf__budget_left(const hf__budget *budget) {
+    if (budget == NULL) return SIZE_MAX;
+    return budget->used < budget->cap ? budget->cap - budget->used : 0;
+}
+
+void l_budget_room(lua_State *L, hf__budget *budget, size_t size) {
+    if (size <= hf__budget_left(budget)) return;
+    spend(budget, HF_MEMORY);
+    l_budget_check(L, budget);
+}
+
+/* Whether it is the part of a table for more names than are allowed: Lua gives no kind for parts of tables, and
+ * those for list positions are powers of two in bytes. */
+static bool is_crowded(const hf__budget *budget, const void *memory, size_t kind, size_t size) {
+    if (memory != NULL || kind != 0 || (budget->texts_only && budget->spent == HF_OK)) return false;
+    size_t nodes = size / NODE_SIZE;
+    return nodes > HF__MAX_KEYS && nodes * NODE_SIZE == size && (nodes & (nodes - 1)) == 0;
+}
+
+/* Lua collects its garbage and asks once more; only then has a script gone too far. The buffers of Lua's library
+ * never ask again. */
+static bool is_refused(hf__budget *budget, const void *memory, size_t kind, size_t more, size_t size) {
+    bool again =
+        budget->refusal.open && budget->refusal.memory == memory && budget->refusal.size == size;
+    if (budget->refusal.open && !again) spend(budget, HF_MEMORY);
+    bool crowded = is_crowded(budget, memory, kind, size);
+    budget->refusal.open = false;
+    if (!crowded && more <= hf__budget_left(budget)) return false;
+    if (budget->spent == HF_OK) budget->crowded = crowded;
+    if (again || budget->spent != HF_OK) {
+        spend(budget, HF_MEMORY);
+    } else {
+        budget->refusal.open = true;
+        budget->refusal.memory = memory;
+        budget->refusal.size = size;
+    }
+    look_at_the_watch(budget); /* the collection takes its time */
+    return true;
 }
 
 void *hf__budget_allocate(void *data, void *memory, size_t old_size, size_t size) {
     hf__budget *budget = data;
-    if (memory == NULL) old_size = 0; /* Lua tells the kind of object there */
+    size_t kind = memory == NULL ? old_size : 0; /* Lua tells the kind of object there */
+    if (memory == NULL) old_size = 0;
     if (size == 0) {
         hf__free(memory);
         budget->used -= old_size;
         return NULL;
     }
     if (size > old_size && budget->running && budget->grants == 0) {
+        if (is_refused(budget, memory, kind, size - old_size, size)) return NULL;
         budget->allocated += size - old_size;
         if (budget->allocated >= ALLOCATION_STEP) {
             budget->allocated = 0;
             look_at_the_watch(budget);
         }
-        if (budget->used + (size - old_size) > budget->cap) {
-            if (++budget->refusals > MOST_REFUSALS) spend(budget, HF_MEMORY);
-            return NULL;
-        }
     }
     void *block = hf__realloc(memory, size);
-    if (block != NULL) budget->used += size - old_size;
+    if (block == NULL) return NULL;
+    budget->used += size - old_size;
+    if (budget->used > HEAVY && budget->interval == HOOK_INSTRUCTIONS)
+        set_interval(budget, HEAVY_HOOK_INSTRUCTIONS);
     return block;
 }
+
+/* ---- The log ----------------------------------------------------------------------------------- */
+
+#define MOST_LOGGED ((size_t)64 * 1024) /* bytes in one op, and as much as a record costs besides */
+
+int hf__budget_may_log(hf__budget *budget, size_t bytes) {
+    if (budget == NULL) return 1;
+    if (budget->logged > MOST_LOGGED) return 0;
+    budget->logged += bytes + 64;
+    return budget->logged > MOST_LOGGED ? -1 : 1;
+}
+
+/* ---- The life of a budget ---------------------------------------------------------------------- */
 
 void hf__budget_begin(hf__budget *budget) {
     if (budget == NULL) return;
     budget->time_left = budget->limits.time_ns;
     budget->instructions = budget->limits.instructions;
     budget->cap = budget->limits.memory;
-    budget->refusals = 0;
+    budget->refusal.open = false;
+    budget->texts_only = false;
     budget->allocated = 0;
     budget->grants = 0;
+    budget->logged = 0;
     budget->running = false;
     budget->spent = HF_OK;
-    lua_sethook(budget->L, l_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    set_interval(budget, budget->used > HEAVY ? HEAVY_HOOK_INSTRUCTIONS : HOOK_INSTRUCTIONS);
 }
 
 void hf__budget_resume(hf__budget *budget) {

@@ -26,6 +26,7 @@ typedef struct hf__budget {
     lua_State *L; /* the state's main thread: the sandbox has no others */
     hf__budget_limits limits;
     hf_code spent;        /* HF_OK, or why nothing more runs: HF_TIMEOUT or HF_MEMORY */
+    int interval;         /* instructions between two looks at the budget */
     int64_t deadline;     /* on the monotonic clock, while the watch runs */
     int64_t time_left;    /* while it does not */
     bool running;         /* the watch runs: a script does */
@@ -33,10 +34,22 @@ typedef struct hf__budget {
     size_t used;          /* bytes allocated in the state */
     size_t cap;           /* the most that may be, while a script runs */
     size_t allocated;     /* since the watch was looked at last */
-    unsigned refusals;    /* allocations refused in this op */
-    unsigned grants;      /* nesting of hf__budget_grant */
+    struct {
+        bool open; /* Lua has not asked again since */
+        const void *memory;
+        size_t size;
+    } refusal;
+    bool crowded;    /* what was refused last: more names in one table than are allowed */
+    bool texts_only; /* a function runs that makes texts and no tables */
+    unsigned grants; /* nesting of hf__budget_grant */
     size_t granted_from;
+    size_t logged; /* bytes that went to the log in this op */
 } hf__budget;
+
+/* The most names, and other keys that are no list positions, that a table of a script has room for. Lua 5.4 moves
+ * them one by one when a table grows, and integers can be chosen so that each move walks past all before it:
+ * 65,536 take a second, 1,048,576 four minutes, in one instruction. */
+#define HF__MAX_KEYS ((size_t)1 << 16)
 
 /* The allocator of a state with a budget. */
 void *hf__budget_allocate(void *budget, void *memory, size_t old_size, size_t size);
@@ -52,11 +65,23 @@ void hf__budget_pause(hf__budget *budget);
 void hf__budget_grant(hf__budget *budget);
 void hf__budget_granted(hf__budget *budget);
 
+/* Whether it is: a refusal that Lua took is enough. */
+bool hf__budget_is_spent(hf__budget *budget);
+
 /* Throws where the state is spent. */
 void l_budget_check(lua_State *L, hf__budget *budget);
 
 /* Charges work done in C, in instructions; throws where that spends the budget. */
 void l_budget_charge(lua_State *L, hf__budget *budget, size_t work);
+
+/* Throws, the budget being spent, where `size` more bytes would go past the memory. For memory of C's own. */
+void l_budget_room(lua_State *L, hf__budget *budget, size_t size);
+
+/* How many bytes more a script may have; SIZE_MAX without a budget. */
+size_t hf__budget_left(const hf__budget *budget);
+
+/* Whether a record of `bytes` may still go to the log of the host: 1; -1 for the first that may not, then 0. */
+int hf__budget_may_log(hf__budget *budget, size_t bytes);
 
 /* What it says of itself: "went past its time budget of 1000 ms", ... */
 void hf__budget_describe(const hf__budget *budget, char *message, size_t size);

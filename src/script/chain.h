@@ -15,6 +15,7 @@ typedef struct hf__layer_def {
     int state;
     bool tolerated; /* onError = "continue": an error of its own is logged, and the op goes on */
     int breaches;   /* of a budget, since it was loaded */
+    bool stopped;   /* it kept the memory of all (hoard.h) */
 
     /* Where a layer from a file came from, for hf_reload: owned; NULL for others. */
     char *path;

@@ -83,13 +83,16 @@ static int l_log(lua_State *L) {
     hf__frame *frame = visit->frame;
     int level = luaL_checkoption(L, 2, NULL, levels);
     const char *message = luaL_checkstring(L, 3);
-    if (frame->host->log == NULL) return 0;
+    if (frame->host->log == NULL || hf__budget_may_log(visit->vm->budget, 0) == 0) return 0;
+    hf__hop *hop = hf__frame_take_hop(frame);
+    if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
     hf_text fields = {0};
     if (!lua_isnoneornil(L, 4)) {
         luaL_checktype(L, 4, LUA_TTABLE);
-        fields = l_read_object(L, 4, &frame->arena, &frame->host->limits, HF_INVALID, "ctx:log fields");
+        fields = l_read_object(L, 4, &hop->arena, &frame->host->limits, HF_INVALID, "ctx:log fields");
     }
-    hf__host_log(frame->host, (hf_level)level, hf__frame_layer_name(frame, call->position), message, fields);
+    hf__frame_log(visit, (hf_level)level, hf__frame_layer_name(frame, call->position), message, fields);
+    hf__frame_return_hop(frame, hop);
     return 0;
 }
 
@@ -131,15 +134,21 @@ static int l_reject(lua_State *L) {
 }
 
 static int l_after_commit(lua_State *L) {
-    hf__visit *visit = l_visit_of(L, l_check_call(L, "afterCommit"), "ctx:afterCommit");
+    const hf__call *call = l_check_call(L, "afterCommit");
+    hf__visit *visit = l_visit_of(L, call, "ctx:afterCommit");
     luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (call->returned)
+        return l_throwf(L, HF_MIDDLEWARE, "ctx:afterCommit was called after the layer had returned");
     if (visit->after == LUA_NOREF) {
         lua_newtable(L);
         visit->after = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, visit->after);
+    lua_pushinteger(L, (lua_Integer)call->position);
+    lua_rawseti(L, -2, visit->after_count + 1);
     lua_pushvalue(L, 2);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_rawseti(L, -2, visit->after_count + 2);
+    visit->after_count += 2;
     return 0;
 }
 
@@ -160,7 +169,10 @@ static int l_host_field(lua_State *L, hf__visit *visit) {
     if (frame->context == NULL) return 0;
     if (lua_getiuservalue(L, 1, HF__CALL_CONTEXT) != LUA_TTABLE) {
         lua_pop(L, 1);
-        l_push_context(L, &frame->arena, frame->context);
+        hf__hop *hop = hf__frame_take_hop(frame);
+        if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
+        l_push_context(L, &hop->arena, frame->context);
+        hf__frame_return_hop(frame, hop);
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, 1, HF__CALL_CONTEXT);
     }

@@ -5,6 +5,7 @@
 #include "script/frame.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -80,6 +81,7 @@ void hf__frame_return_hop(hf__frame *frame, hf__hop *hop) {
     while (*link != hop)
         link = &(*link)->next;
     *link = hop->next;
+    hf__arena_free(&hop->arena);
     hop->next = frame->unused;
     frame->unused = hop;
 }
@@ -204,6 +206,7 @@ int hf_layer_reject(hf_layer *layer, const char *code, const char *message, hf_e
     hf__error_copy(err->name, sizeof err->name, code, strlen(code), 1);
     const char *name = hf__frame_layer_name(layer->frame, layer->position);
     hf__error_copy(err->layer, sizeof err->layer, name, strlen(name), 1);
+    if (layer->step != NULL) layer->step->refused = true;
     return err->code;
 }
 
@@ -271,30 +274,62 @@ int hf__frame_run(hf__frame *frame, const hf__op_def *def, const hf_op *op, hf_r
     return rc;
 }
 
+/* ---- The log ----------------------------------------------------------------------------------- */
+
+void hf__frame_log(const hf__visit *visit, hf_level level, const char *layer, const char *message,
+                   hf_text fields) {
+    char text[4096];
+    hf__error_copy(text, sizeof text, message, strlen(message), 1);
+    int may = hf__budget_may_log(visit->vm->budget, strlen(text) + fields.size);
+    if (may < 0) hf__host_log(visit->frame->host, HF_WARN, layer, "logs too much: no more of this op", (hf_text){0});
+    if (may > 0) hf__host_log(visit->frame->host, level, layer, text, fields);
+}
+
+void hf__frame_log_error(const hf__visit *visit, const char *what, const hf_error *err) {
+    char message[sizeof err->message + 128];
+    snprintf(message, sizeof message, "%s: %s (%s)", what, err->message, err->name);
+    hf__frame_log(visit, HF_ERROR, err->layer, message, (hf_text){0});
+}
+
 /* ---- The end ----------------------------------------------------------------------------------- */
 
+/* Calls the functions of one layer that wait for the commit. */
 static int l_call_after(lua_State *L) {
     hf__visit *visit = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, visit->after);
-    for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TFUNCTION; i++) {
-        if (l_protected_call(L, 0, 0) == LUA_OK) continue;
-        hf_error err;
-        l_read_error(L, -1, &err);
-        hf__host_log_error(visit->frame->host, "afterCommit", &err);
-        lua_pop(L, 1);
+    for (lua_Integer i = 2; i <= visit->after_count; i += 2) {
+        lua_rawgeti(L, 2, i - 1);
+        bool own = (size_t)lua_tointeger(L, -1) == visit->layer;
+        lua_rawgeti(L, 2, i);
+        if (own && l_protected_call(L, 0, 0) != LUA_OK) {
+            hf_error err;
+            l_read_error(L, -1, &err);
+            hf__frame_log_error(visit, "afterCommit", &err);
+            if (visit->vm->budget != NULL && visit->vm->budget->spent != HF_OK) return 0;
+        }
+        lua_settop(L, 2);
+        l_budget_check(L, visit->vm->budget);
     }
     return 0;
 }
 
+/* The functions of each layer have a budget between them, so that those of one do not take another's. */
+static void run_after(hf__visit *visit) {
+    hf_error err;
+    for (size_t i = 0; i < visit->frame->chain->count; i++) {
+        if (visit->frame->chain->layers[i].vm != visit->vm) continue;
+        hf__budget_begin(visit->vm->budget);
+        hf__budget_resume(visit->vm->budget);
+        visit->layer = i;
+        visit->op = "afterCommit";
+        if (hf__lua_enter(visit->vm->L, l_call_after, visit, 0, &err) != HF_OK)
+            hf__frame_log_error(visit, "afterCommit", &err);
+    }
+}
+
 void hf__frame_end(hf__frame *frame, bool committed) {
     for (hf__visit *visit = frame->visits; visit != NULL; visit = visit->next) {
-        hf_error err;
-        hf__budget_begin(visit->vm->budget);
-        if (committed && visit->after != LUA_NOREF) {
-            hf__budget_resume(visit->vm->budget);
-            if (hf__lua_enter(visit->vm->L, l_call_after, visit, 0, &err) != HF_OK)
-                hf__host_log_error(frame->host, "afterCommit", &err);
-        }
+        if (committed && visit->after_count > 0) run_after(visit);
         hf__budget_begin(visit->vm->budget);
         luaL_unref(visit->vm->L, LUA_REGISTRYINDEX, visit->shared);
         luaL_unref(visit->vm->L, LUA_REGISTRYINDEX, visit->after);

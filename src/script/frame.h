@@ -15,6 +15,7 @@
 typedef struct hf__hop {
     hf_op op;
     hf_result result;
+    hf__arena arena; /* whatever the crossing needs */
     struct hf__hop *next;
 } hf__hop;
 
@@ -59,6 +60,12 @@ hf__visit *hf__frame_visit(hf__frame *frame, hf__vm *vm);
 /* A hop of the frame's own, and its return once nothing shows it any more. NULL where memory ran out. */
 hf__hop *hf__frame_take_hop(hf__frame *frame);
 void hf__frame_return_hop(hf__frame *frame, hf__hop *hop);
+
+/* A record of a layer's, or about an error that goes no further, to the host's log; scripts with a budget are bounded
+ * in what they may log for one op. */
+void hf__frame_log(const hf__visit *visit, hf_level level, const char *layer, const char *message,
+                   hf_text fields);
+void hf__frame_log_error(const hf__visit *visit, const char *what, const hf_error *err);
 
 /* The Lua side: runs the layer at `position`, which lives in a vm. */
 int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, const hf_op *op,

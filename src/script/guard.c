@@ -20,53 +20,49 @@ static hf__budget *budget_of(lua_State *L) {
 
 /* ---- Charged by size --------------------------------------------------------------------------- */
 
-/* Upvalue 1: the original. */
-static int l_charged(lua_State *L) {
-    size_t work = 1;
-    for (int i = lua_gettop(L); i > 0; i--) {
-        int type = lua_type(L, i);
-        if (type == LUA_TSTRING) work += lua_rawlen(L, i) / 8;
-        if (type == LUA_TTABLE) work += lua_rawlen(L, i);
-    }
-    l_budget_charge(L, budget_of(L), work);
+#define BYTES 8 /* of a text are about the work of one instruction */
+
+/* Calls the original, which is upvalue 1: a function of Lua's library without upvalues of its own. */
+static int l_original(lua_State *L) {
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-/* Table functions call metamethods from C, where a hostile __len or __index makes them run for ever. */
-static void l_check_plain(lua_State *L, int index) {
-    if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index)) return;
-    lua_pop(L, 1);
-    if (!l_is_list(L, index)) luaL_argerror(L, index, "a table without a metatable was expected");
+/* The same for an original that makes a text, calls nothing back, grows no table, and has nothing to raise but want
+ * of memory: else what it set would stay. */
+static int l_original_text(lua_State *L) {
+    hf__budget *budget = budget_of(L);
+    if (budget == NULL) return l_original(L);
+    budget->texts_only = true;
+    int results = l_original(L);
+    budget->texts_only = false;
+    return results;
 }
 
-static int l_plain(lua_State *L) {
-    l_check_plain(L, 1);
-    return l_charged(L);
+/* Charged by what it is given. */
+static int l_takes(lua_State *L) {
+    size_t work = 1;
+    for (int i = lua_gettop(L); i > 0; i--)
+        if (lua_type(L, i) == LUA_TSTRING) work += lua_rawlen(L, i) / BYTES;
+    l_budget_charge(L, budget_of(L), work);
+    return l_original(L);
 }
 
-static int l_move(lua_State *L) {
-    l_check_plain(L, 1);
-    l_check_plain(L, 5);
-    lua_Integer first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
-    if (last >= first) l_budget_charge(L, budget_of(L), (size_t)last - (size_t)first);
-    return l_charged(L);
+static int l_takes_text(lua_State *L) {
+    size_t size;
+    luaL_checklstring(L, 1, &size);
+    l_budget_charge(L, budget_of(L), size / BYTES + 1);
+    return l_original_text(L);
 }
 
-/* The default order compares texts in C, each as long as it is. */
-static int l_sort(lua_State *L) {
-    l_check_plain(L, 1);
-    size_t count = lua_type(L, 1) == LUA_TTABLE ? lua_rawlen(L, 1) : 0, longest = 0, rounds = 1;
-    for (size_t i = 1; i <= count; i++) {
-        if (lua_rawgeti(L, 1, (lua_Integer)i) == LUA_TSTRING && lua_rawlen(L, -1) > longest)
-            longest = lua_rawlen(L, -1);
-        lua_pop(L, 1);
-    }
-    for (size_t n = count; n > 1; n /= 2)
-        rounds++;
-    l_budget_charge(L, budget_of(L), count * rounds);
-    if (longest > 64)
-        l_budget_charge(L, budget_of(L), count * rounds * (longest / 64 < 4096 ? longest / 64 : 4096));
-    return l_charged(L);
+/* Charged by what it gives: a part of what may be long. */
+static int l_gives(lua_State *L) {
+    size_t work = (size_t)lua_gettop(L);
+    int results = l_original(L);
+    work += (size_t)results;
+    for (int i = 1; i <= results; i++)
+        if (lua_type(L, -i) == LUA_TSTRING) work += lua_rawlen(L, -i) / BYTES;
+    l_budget_charge(L, budget_of(L), work);
+    return results;
 }
 
 static int l_rep(lua_State *L) {
@@ -78,9 +74,107 @@ static int l_rep(lua_State *L) {
         lua_pushliteral(L, "");
         return 1;
     }
-    size_t work = times > INT32_MAX ? INT32_MAX : (size_t)times * ((size + separator) / 8 + 1);
+    if (times > INT32_MAX || (size + separator) * (size_t)times > INT32_MAX)
+        l_budget_room(L, budget_of(L), SIZE_MAX - 1);
+    size_t work = (size_t)times * ((size + separator) / BYTES + 1);
     l_budget_charge(L, budget_of(L), work);
-    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+    return l_original_text(L);
+}
+
+static int l_unpack_text(lua_State *L) {
+    if (lua_type(L, 1) == LUA_TSTRING) l_budget_charge(L, budget_of(L), lua_rawlen(L, 1));
+    return l_gives(L);
+}
+
+static int l_offset(lua_State *L) {
+    lua_Integer distance = luaL_checkinteger(L, 2);
+    size_t work = distance < 0 ? -(size_t)distance : (size_t)distance;
+    size_t length = lua_type(L, 1) == LUA_TSTRING ? lua_rawlen(L, 1) : 0;
+    l_budget_charge(L, budget_of(L), 1 + (work < length ? work : length));
+    return l_original(L);
+}
+
+/* A conversion takes up to a microsecond, and a format is as long as a script likes. */
+static int l_date(lua_State *L) {
+    size_t size;
+    luaL_optlstring(L, 1, "%c", &size);
+    luaL_argcheck(L, size <= 1024, 1, "a format of at most 1024 bytes was expected");
+    l_budget_charge(L, budget_of(L), size + 1);
+    return l_original(L);
+}
+
+/* ---- Tables ------------------------------------------------------------------------------------ */
+
+#define MOST_MOVED 1000000
+
+/* Table functions call metamethods from C, where a hostile __len or __index makes them run for ever. Returns the
+ * length. */
+static size_t l_check_plain(lua_State *L, int index) {
+    luaL_checktype(L, index, LUA_TTABLE);
+    if (lua_getmetatable(L, index)) {
+        lua_pop(L, 1);
+        if (!l_is_list(L, index)) luaL_argerror(L, index, "a table without a metatable was expected");
+    }
+    return lua_rawlen(L, index);
+}
+
+/* insert, remove: what stands behind the position is moved. */
+static int l_shift(lua_State *L) {
+    size_t length = l_check_plain(L, 1), work = 1;
+    lua_Integer position = lua_isinteger(L, 2) ? lua_tointeger(L, 2) : 0;
+    if (position > 0 && (size_t)position < length) work += length - (size_t)position;
+    l_budget_charge(L, budget_of(L), work);
+    return l_original(L);
+}
+
+static int l_concat(lua_State *L) {
+    size_t length = l_check_plain(L, 1);
+    lua_Integer from = luaL_optinteger(L, 3, 1), to = luaL_optinteger(L, 4, (lua_Integer)length);
+    size_t range = to < from ? 0 : (size_t)to - (size_t)from;
+    l_budget_charge(L, budget_of(L), 1 + (range < length ? range : length));
+    int results = l_original(L);
+    l_budget_charge(L, budget_of(L), lua_rawlen(L, -1) / BYTES);
+    return results;
+}
+
+static int l_unpack(lua_State *L) {
+    l_check_plain(L, 1);
+    return l_gives(L);
+}
+
+static int l_move(lua_State *L) {
+    l_check_plain(L, 1);
+    if (!lua_isnoneornil(L, 5)) l_check_plain(L, 5);
+    lua_Integer first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
+    if (last >= first) {
+        size_t range = (size_t)last - (size_t)first;
+        luaL_argcheck(L, range < MOST_MOVED, 3, "a range of at most 1,000,000 positions was expected");
+        l_budget_charge(L, budget_of(L), range + 1);
+    }
+    return l_original(L);
+}
+
+/* The default order, for sorts that might take long: texts are compared in C, each as long as it is. */
+static int l_less(lua_State *L) {
+    size_t left = lua_type(L, 1) == LUA_TSTRING ? lua_rawlen(L, 1) : 0;
+    size_t right = lua_type(L, 2) == LUA_TSTRING ? lua_rawlen(L, 2) : 0;
+    l_budget_charge(L, budget_of(L), 2 + (left < right ? left : right) / BYTES);
+    lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+    return 1;
+}
+
+static int l_sort(lua_State *L) {
+    size_t count = l_check_plain(L, 1);
+    l_budget_charge(L, budget_of(L), count);
+    if (!lua_isnoneornil(L, 2)) return l_original(L);
+    bool quick = count <= 1000;
+    for (size_t i = 1; i <= count && quick; i++) {
+        quick = lua_rawgeti(L, 1, (lua_Integer)i) != LUA_TSTRING || lua_rawlen(L, -1) <= 1000;
+        lua_pop(L, 1);
+    }
+    lua_settop(L, 1);
+    if (!quick) lua_pushcfunction(L, l_less);
+    return l_original(L);
 }
 
 /* ---- Errors ------------------------------------------------------------------------------------ */
@@ -197,13 +291,29 @@ static const struct {
     {"string.match", l_pattern_match},
     {"string.gmatch", l_pattern_gmatch},
     {"string.gsub", l_pattern_gsub},
+    {"string.byte", l_gives},
+    {"string.char", l_gives},
+    {"string.format", l_takes},
+    {"string.lower", l_takes_text},
+    {"string.pack", l_takes},
+    {"string.packsize", l_takes},
     {"string.rep", l_rep},
+    {"string.reverse", l_takes_text},
+    {"string.sub", l_gives},
+    {"string.unpack", l_unpack_text},
+    {"string.upper", l_takes_text},
+    {"table.concat", l_concat},
+    {"table.insert", l_shift},
     {"table.move", l_move},
+    {"table.pack", l_gives},
+    {"table.remove", l_shift},
     {"table.sort", l_sort},
-    {"table.concat", l_plain},
-    {"table.insert", l_plain},
-    {"table.remove", l_plain},
-    {"table.unpack", l_plain},
+    {"table.unpack", l_unpack},
+    {"utf8.char", l_gives},
+    {"utf8.codepoint", l_gives},
+    {"utf8.len", l_takes},
+    {"utf8.offset", l_offset},
+    {"os.date", l_date},
 };
 
 void l_guard(lua_State *L, const char *path) {
@@ -211,15 +321,18 @@ void l_guard(lua_State *L, const char *path) {
     lua_CFunction guard = NULL;
     for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
         if (strcmp(guards[i].path, path) == 0) guard = guards[i].guard;
-    bool sized =
-        strncmp(path, "string.", 7) == 0 || strncmp(path, "utf8.", 5) == 0 || strncmp(path, "table.", 6) == 0;
-    if (guard == NULL && sized) guard = l_charged;
     if (guard != NULL) lua_pushcclosure(L, guard, 1);
 }
 
+/* The metatable of texts is a new one, with what Lua's own does for texts in arithmetic. */
 void l_guard_strings(lua_State *L) {
+    static const char *const arithmetic[] = {"__add", "__sub", "__mul",  "__mod",
+                                             "__pow", "__div", "__idiv", "__unm"};
     lua_pushliteral(L, "");
-    lua_createtable(L, 0, 2);
+    lua_newtable(L); /* private, "", metatable */
+    for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++) {
+        if (luaL_getmetafield(L, -2, arithmetic[i]) != LUA_TNIL) lua_setfield(L, -2, arithmetic[i]);
+    }
     lua_pushvalue(L, -3);
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "op/check.h"
 #include "script/frame.h"
+#include "script/hoard.h"
 #include "script/marshal.h"
 
 static int l_next(lua_State *L);
@@ -42,6 +43,7 @@ static int l_handle(lua_State *L) {
     int most = visit->frame->chain->quarantine_after;
     if (most > 0 && layer->breaches >= most)
         return l_throwf(L, HF_TIMEOUT, "is in quarantine: it went past a budget %d times", layer->breaches);
+    if (layer->stopped) return l_throwf(L, HF_MEMORY, "is stopped until it is loaded anew: it kept too much memory");
     lua_rawgeti(L, LUA_REGISTRYINDEX, layer->handlers[call->def->kind]);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
@@ -73,7 +75,7 @@ static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int
     if (call->step != NULL) call->step->tolerated = true;
     hf_error err;
     l_read_error(L, -1, &err);
-    hf__host_log_error(visit->frame->host, "passed over", &err);
+    hf__frame_log_error(visit, "passed over", &err);
     lua_settop(L, op + 1);
     call->returned = true;
     if (call->passed)
@@ -113,6 +115,12 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
 
 /* ---- Downwards --------------------------------------------------------------------------------- */
 
+/* The terminal's time is no script's, but a script must not keep the terminal at work for ever: each op that it gives
+ * down costs it instructions, by the bytes it bears, and where it was the script's own idea, by the time it takes, as if
+ * that were a tenth of a second at most: waiting once is no breach. */
+#define DESCENT_COST 1000
+#define MOST_US_CHARGED 100000
+
 typedef struct descent {
     hf__call *call;
     hf__visit *visit;
@@ -144,6 +152,7 @@ static int l_descend_protected(lua_State *L) {
     hf_error err;
     lua_settop(L, 1);
     const hf__op_def *def = l_op_def(L, 1);
+    l_budget_charge(L, visit->vm->budget, DESCENT_COST);
     if (!way->nested && hf__frame_may_become(way->call->def, def, &err) != HF_OK) l_throw_own(L, &err);
     l_mint(L, frame, def);
     size_t position = hf__frame_next(frame, way->call->position + 1, def->kind);
@@ -153,21 +162,27 @@ static int l_descend_protected(lua_State *L) {
     }
     hf__hop *hop = hf__frame_take_hop(frame);
     if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
-    l_read_op(L, 1, &frame->arena, &frame->host->limits, def, &hop->op);
+    l_read_op(L, 1, &hop->arena, &frame->host->limits, def, &hop->op);
+    l_budget_charge(L, visit->vm->budget, hop->arena.size / 4 + hop->op.ops_count * DESCENT_COST);
     if (hf__op_check(&hop->op, &frame->host->limits, NULL, &err) != HF_OK) {
         err.op[0] = '\0'; /* the slip is in the layer's work on the op that it was given */
         return l_throw_own(L, &err);
     }
     hf__budget_pause(visit->vm->budget);
+    int64_t begun = way->nested ? hf__trace_now() : 0;
     int rc = hf__frame_descend(frame, way->call->position + 1, def, &hop->op, &hop->result, &err);
+    int64_t us = way->nested ? (hf__trace_now() - begun) / 1000 : 0;
     hf__budget_resume(visit->vm->budget);
-    hf__budget_grant(visit->vm->budget);
+    if (way->nested)
+        l_budget_charge(L, visit->vm->budget, (size_t)(us < MOST_US_CHARGED ? us : MOST_US_CHARGED) * 10);
+    else
+        hf__budget_grant(visit->vm->budget); /* what the op itself brings */
     if (rc != HF_OK) {
         hf__error_about(&err, &hop->op);
         return l_throw(L, &err);
     }
-    l_push_result(L, &frame->arena, def, &hop->result);
-    hf__budget_granted(visit->vm->budget);
+    l_push_result(L, &hop->arena, def, &hop->result);
+    if (!way->nested) hf__budget_granted(visit->vm->budget);
     hf__frame_return_hop(frame, hop);
     return 1;
 }
@@ -196,6 +211,8 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     size_t layer = visit->layer;
     const char *op = visit->op;
     unsigned depth = frame->depth;
+    lua_Integer after_count = visit->after_count;
+    hf__hop *used = frame->used;
     size_t batch_from = frame->batch_from;
     if (nested || call->def->kind != HF__KIND_batch) frame->batch_from = call->position + 1;
     hf__step *step = call->step;
@@ -217,6 +234,9 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     if (status != LUA_OK) {
         if (step != NULL) hf__trace_end(frame->trace, step, l_code(L));
         hf__transaction_undo(frame->txn, mark);
+        visit->after_count = after_count; /* what waited for the commit is undone as well */
+        while (frame->used != used)
+            hf__frame_return_hop(frame, frame->used);
     } else if (hf__transaction_release(frame->txn, mark, &err) != HF_OK) {
         l_push_error(L, &err);
         return LUA_ERRRUN;
@@ -263,18 +283,19 @@ typedef struct entry {
     const hf__op_def *def;
     const hf_op *op;
     hf_result *result;
+    hf__arena arena;
 } entry;
 
 static int l_enter(lua_State *L) {
     entry *in = lua_touserdata(L, 1);
     hf__frame *frame = in->frame;
     hf__budget_grant(in->visit->vm->budget);
-    l_push_op(L, &frame->arena, in->def, in->op);
+    l_push_op(L, &in->arena, in->def, in->op);
     hf__budget_granted(in->visit->vm->budget);
     l_call_layer(L, in->visit, in->position, in->def);
     in->visit->layer = in->position; /* a slip in the answer is told as this layer's */
     in->visit->op = in->def->name;
-    l_read_result(L, -1, &frame->arena, &frame->host->limits, in->def, in->result);
+    l_read_result(L, -1, &in->arena, &frame->host->limits, in->def, in->result);
     return 0;
 }
 
@@ -288,7 +309,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
                       hf_result *result, hf_error *err) {
     hf__visit *visit = hf__frame_visit(frame, frame->chain->layers[position].vm);
     if (visit == NULL) return hf__fail_memory(err);
-    entry in = {frame, visit, position, def, op, result};
+    entry in = {frame, visit, position, def, op, result, {0}};
     size_t layer = visit->layer;
     const char *outer_op = visit->op;
     hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
@@ -296,9 +317,14 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     hf__budget_resume(visit->vm->budget);
     int rc = hf__lua_enter(visit->vm->L, l_enter, &in, 0, err);
     hf__budget_pause(visit->vm->budget);
+    hf__arena_free(&in.arena);
+    hf__budget *budget = visit->vm->budget;
+    bool breach = rc != HF_OK && budget != NULL && budget->spent != HF_OK;
+    if (breach && layer == SIZE_MAX) {
+        if (budget->spent == HF_MEMORY) hf__hoard_settle(frame->chain, visit->vm, err);
+        count_breach(frame, err);
+    }
     if (rc != HF_OK) hf__trace_end(frame->trace, outer, err->name);
-    bool breach = visit->vm->budget != NULL && visit->vm->budget->spent != HF_OK;
-    if (rc != HF_OK && breach && layer == SIZE_MAX) count_breach(frame, err);
     visit->layer = layer;
     visit->op = outer_op;
     return rc;

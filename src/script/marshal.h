@@ -28,12 +28,13 @@ bool l_is_list(lua_State *L, int index);
 void l_push_value(lua_State *L, const hf__value *value);
 
 /* A Lua value as a JSON value: text is UTF-8 without NUL, numbers are finite, tables are lists or have
- * text keys only, nesting is at most `depth`, and the whole takes at most `bytes` as JSON. `what` names it
- * in the message of the HF_INVALID that is thrown otherwise. [-0, +0] */
-hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
+ * text keys only, nesting is at most `depth`, and the arena holds little more than `memory` bytes. `what` names it
+ * in the message of the HF_INVALID or HF_MEMORY that is thrown otherwise. [-0, +0] */
+hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t memory,
                         const char *what);
 
-/* The value at `index` as JSON text in the arena, and a JSON text as a value; both throw HF_INVALID. [-0, +0], [-0, +1] */
+/* The value at `index` as JSON text of at most `bytes` in the arena, and a JSON text as a value; both throw
+ * HF_INVALID. [-0, +0], [-0, +1] */
 hf_text l_read_text_of(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
                        const char *what);
 void l_push_json(lua_State *L, hf__arena *arena, hf_text json);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "script/marshal.h"
 #include "script/marshal_internal.h"
+#include "script/vm.h"
 
 void l_marshal_setup(lua_State *L) {
     l_value_setup(L);
@@ -159,6 +160,8 @@ typedef struct reading {
     hf_code code;     /* what a slip is */
     const char *kind; /* "op" or "result" */
     const char *op;
+    size_t *left; /* bytes that it may still take: one text may stand in many places */
+    hf__budget *budget;
 } reading;
 
 static void l_read_record(lua_State *L, int index, reading *r, const hf__record *record, const char *group,
@@ -172,8 +175,16 @@ static int l_misfit(lua_State *L, reading *r, const hf__field *field) {
                     hf__type_expectation(field->type), found);
 }
 
+static void l_take(lua_State *L, reading *r, size_t size) {
+    if (size > *r->left)
+        l_throwf(L, r->code, "the %s \"%s\" is larger than its bound allows", r->kind, r->op);
+    *r->left -= size;
+    l_budget_charge(L, r->budget, 1 + size / 64);
+}
+
 static void *l_memory(lua_State *L, reading *r, size_t count, size_t size) {
     void *memory = NULL;
+    l_take(L, r, count < SIZE_MAX / size ? count * size : SIZE_MAX);
     if (r->copy == NULL)
         memory = hf__arena_array(r->arena, count, size);
     else if (count < SIZE_MAX / size)
@@ -184,6 +195,7 @@ static void *l_memory(lua_State *L, reading *r, size_t count, size_t size) {
 
 /* The string on the top. */
 static hf_text l_text(lua_State *L, reading *r, hf_text text) {
+    l_take(L, r, text.size);
     hf_text copy = r->copy != NULL ? hf_result_text(r->copy, text) : hf__arena_text(r->arena, text);
     if (copy.data == NULL) l_throwf(L, HF_MEMORY, "out of memory reading the %s", r->kind);
     return copy;
@@ -235,6 +247,9 @@ static void l_read_texts(lua_State *L, reading *r, const hf__field *field, void 
     set_list(field, base, texts, count);
 }
 
+static void l_read_op_within(lua_State *L, int index, const reading *outer, const hf__op_def *def,
+                             hf_op *out);
+
 static void l_read_ops(lua_State *L, reading *r, const hf__field *field, void *base) {
     size_t count = l_list_length(L, r, field);
     hf_op *ops = l_memory(L, r, count, sizeof *ops);
@@ -242,7 +257,7 @@ static void l_read_ops(lua_State *L, reading *r, const hf__field *field, void *b
         lua_rawgeti(L, -1, (lua_Integer)i + 1);
         const hf__op_def *def = l_op_def(L, -1);
         if (def->kind == HF__KIND_batch) l_throwf(L, r->code, "ops[%zu]: batches do not nest", i);
-        l_read_op(L, -1, r->arena, r->limits, def, &ops[i]);
+        l_read_op_within(L, -1, r, def, &ops[i]);
         lua_pop(L, 1);
     }
     set_list(field, base, ops, count);
@@ -386,16 +401,34 @@ const hf__op_def *l_op_def(lua_State *L, int index) {
     return def;
 }
 
-void l_read_op(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
-               hf_op *out) {
-    reading r = {arena, limits, NULL, HF_INVALID, "op", def->name};
+static void l_read_op_within(lua_State *L, int index, const reading *outer, const hf__op_def *def,
+                             hf_op *out) {
+    reading r = *outer;
+    r.op = def->name;
     *out = (hf_op){.op = def->name};
     l_read_record(L, index, &r, &def->fields, NULL, out);
 }
 
+/* What a table may take in C: as much as one op as JSON, or, for what the host or the terminal brought, as much as the
+ * state holds. */
+static size_t bound_of(const hf__budget *budget, const hf__limits *limits) {
+    if (budget == NULL) return SIZE_MAX;
+    return budget->used > limits->json ? budget->used : limits->json;
+}
+
+void l_read_op(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
+               hf_op *out) {
+    hf__budget *budget = l_vm_of(L)->budget;
+    size_t left = bound_of(budget, limits);
+    reading r = {arena, limits, NULL, HF_INVALID, "op", def->name, &left, budget};
+    l_read_op_within(L, index, &r, def, out);
+}
+
 void l_read_result(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
                    hf_result *out) {
-    reading r = {arena, limits, out, HF_BAD_RESULT, "result", def->name};
+    hf__budget *budget = l_vm_of(L)->budget;
+    size_t left = bound_of(budget, limits);
+    reading r = {arena, limits, out, HF_BAD_RESULT, "result", def->name, &left, budget};
     out->op = def->name;
     l_read_record(L, index, &r, &def->answer, NULL, out);
 }
@@ -449,7 +482,8 @@ static void l_split_context(lua_State *L, int index, reading *r, hf_context *out
 }
 
 void l_read_context(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_context *out) {
-    reading r = {arena, limits, NULL, HF_INVALID, "context", "ctx"};
+    size_t left = SIZE_MAX;
+    reading r = {arena, limits, NULL, HF_INVALID, "context", "ctx", &left, NULL};
     *out = (hf_context){0};
     if (lua_isnoneornil(L, index)) return;
     if (lua_type(L, index) != LUA_TTABLE)

@@ -4,6 +4,7 @@
  * keys), so that what nobody changed goes back as the bytes it came from.
  */
 #include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/utf8.h"
 #include "script/marshal.h"
 #include "script/marshal_internal.h"
+#include "script/vm.h"
 
 static const char list_key = 0;
 static const char origins_key = 0;
@@ -107,6 +109,7 @@ static void l_copy(lua_State *L, int index, int depth) {
     lua_newtable(L);
     int copy = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, index);) {
+        l_budget_charge(L, l_vm_of(L)->budget, 1);
         if (lua_type(L, -1) == LUA_TTABLE && depth > 0) {
             l_copy(L, -1, depth - 1);
             lua_remove(L, -2);
@@ -130,18 +133,27 @@ void l_push_copy(lua_State *L, int index) {
 
 /* ---- Lua to JSON ------------------------------------------------------------------------------- */
 
-/* One reading: what it may still take, and what its messages call the value. */
+/* One reading: what it may still take, and what its messages call the value. Few tables may stand for many values,
+ * each taking memory of C's: where the bytes alone do not bound that, `memory` does. */
 typedef struct reading {
     hf__arena *arena;
     size_t depth;
     size_t bytes;
     hf_code code; /* what a slip is */
     const char *what;
+    hf__budget *budget; /* what the work is charged to, or NULL */
+    size_t memory;      /* that the arena may come to hold */
+    size_t work;        /* not charged yet */
 } reading;
 
 static void l_spend(lua_State *L, reading *r, size_t bytes) {
     if (bytes > r->bytes) l_throwf(L, r->code, "%s: larger than its bound allows", r->what);
     r->bytes -= bytes;
+    r->work += 1 + bytes / 8;
+    if (r->work < 256) return;
+    l_budget_charge(L, r->budget, r->work);
+    r->work = 0;
+    if (r->arena->size > r->memory) l_throwf(L, HF_MEMORY, "%s: takes more memory than there is", r->what);
 }
 
 static hf__value *l_new_value(lua_State *L, reading *r, hf__type type) {
@@ -257,9 +269,9 @@ static hf__value *l_read_any(lua_State *L, int index, reading *r) {
     }
 }
 
-hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
+hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t memory,
                         const char *what) {
-    reading r = {arena, depth, bytes, HF_INVALID, what};
+    reading r = {arena, depth, INT_MAX, HF_INVALID, what, NULL, memory, 0};
     return l_read_any(L, lua_absindex(L, index), &r);
 }
 
@@ -289,24 +301,48 @@ static hf_text origin_of(lua_State *L, int index) {
     return text;
 }
 
+/* Puts the members of all maps within into the order in which l_read_map leaves them, so that two values are
+ * compared in one pass. */
+static void l_sort_maps(lua_State *L, hf__value *value, hf__arena *arena) {
+    if (value->type != HF__LIST && value->type != HF__MAP) return;
+    for (hf__value *item = value->is.items.first; item != NULL; item = item->next)
+        l_sort_maps(L, item, arena);
+    size_t count = value->is.items.count, found = 0;
+    if (value->type == HF__LIST || count < 2) return;
+    hf__value **members = hf__arena_array(arena, count, sizeof *members);
+    if (members == NULL) l_throwf(L, HF_MEMORY, "out of memory");
+    for (hf__value *item = value->is.items.first; item != NULL; item = item->next)
+        members[found++] = item;
+    qsort(members, count, sizeof *members, compare_keys);
+    value->is.items.first = value->is.items.last = NULL;
+    value->is.items.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        members[i]->next = NULL;
+        hf__value_append(value, members[i]);
+    }
+}
+
 hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_code code,
                       const char *what) {
     hf_error err;
     index = lua_absindex(L, index);
     luaL_checkstack(L, 6, NULL);
-    reading r = {arena, limits->depth, limits->metadata, code, what};
+    reading r = {arena, limits->depth, limits->metadata, code, what, l_vm_of(L)->budget, SIZE_MAX, 0};
     hf__value *value = l_read_any(L, index, &r);
     if (value->type == HF__LIST)
         l_throwf(L, code, "%s: expected a table with names as keys, found a list", what);
     hf_text origin = origin_of(L, index);
     const hf__value *before;
-    if (origin.data != NULL && hf__json_parse(arena, origin, 500, &before, &err) == HF_OK &&
-        hf__value_equal(before, value))
-        return origin;
+    if (origin.data != NULL && hf__json_parse(arena, origin, 500, &before, &err) == HF_OK) {
+        l_sort_maps(L, (hf__value *)before, arena);
+        if (hf__value_equal(before, value)) return origin;
+    }
     return l_write_value(L, value, arena, what);
 }
 
 hf_text l_read_text_of(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
                        const char *what) {
-    return l_write_value(L, l_read_value(L, index, arena, depth, bytes, what), arena, what);
+    hf__budget *budget = l_vm_of(L)->budget;
+    reading r = {arena, depth, bytes, HF_INVALID, what, budget, hf__budget_left(budget), 0};
+    return l_write_value(L, l_read_any(L, lua_absindex(L, index), &r), arena, what);
 }

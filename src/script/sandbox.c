@@ -86,25 +86,49 @@ static hf__arena *l_new_arena(lua_State *L) {
     return arena;
 }
 
-static int l_json_decode(lua_State *L) {
-    hf_text text;
-    luaL_checktype(L, 1, LUA_TSTRING);
-    text.data = lua_tolstring(L, 1, &text.size);
-    l_budget_charge(L, l_vm_of(L)->budget, text.size / 4);
+/* Runs `body` with the value at index 1 and an arena, which is emptied whether it raises or not: the collector does not
+ * see how much it holds. */
+static int l_with_arena(lua_State *L, lua_CFunction body) {
+    lua_settop(L, 1);
     hf__arena *arena = l_new_arena(L);
-    l_push_json(L, arena, text);
+    lua_pushcfunction(L, body);
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, arena);
+    int status = lua_pcall(L, 2, 1, 0);
     hf__arena_free(arena);
+    if (status != LUA_OK) return lua_error(L);
     return 1;
+}
+
+#define NODE_COST ((size_t)256) /* bytes that a JSON value takes while it is decoded, at most */
+
+static int l_decode(lua_State *L) {
+    hf_text text;
+    hf__budget *budget = l_vm_of(L)->budget;
+    text.data = lua_tolstring(L, 1, &text.size);
+    l_budget_charge(L, budget, text.size / 2);
+    size_t nodes = 1;
+    for (size_t i = 0; i < text.size; i++)
+        nodes += text.data[i] == ',' || text.data[i] == '[' || text.data[i] == '{';
+    l_budget_room(L, budget, 4 * text.size + nodes * NODE_COST);
+    l_push_json(L, lua_touserdata(L, 2), text);
+    return 1;
+}
+
+static int l_encode(lua_State *L) {
+    hf_text text = l_read_text_of(L, 1, lua_touserdata(L, 2), 500, INT_MAX, "json.encode");
+    lua_pushlstring(L, text.data, text.size);
+    return 1;
+}
+
+static int l_json_decode(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TSTRING);
+    return l_with_arena(L, l_decode);
 }
 
 static int l_json_encode(lua_State *L) {
     luaL_checkany(L, 1);
-    hf__arena *arena = l_new_arena(L);
-    hf_text text = l_read_text_of(L, 1, arena, 500, INT_MAX, "json.encode");
-    l_budget_charge(L, l_vm_of(L)->budget, text.size / 4);
-    lua_pushlstring(L, text.data, text.size);
-    hf__arena_free(arena);
-    return 1;
+    return l_with_arena(L, l_encode);
 }
 
 static int l_list(lua_State *L) {

@@ -1,7 +1,6 @@
 /* The record of one op's way. */
 #include "script/trace.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +9,13 @@
 #include "op/text.h"
 #include "script/marshal.h"
 
+/* Bytes that are kept of one op's way: a layer may go it very often. What comes after is left out. */
+#define MOST_KEPT ((size_t)64 << 20)
+
+static bool is_full(const hf__trace *trace) {
+    return trace == NULL || trace->arena.size > MOST_KEPT;
+}
+
 int64_t hf__trace_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -17,7 +23,7 @@ int64_t hf__trace_now(void) {
 }
 
 hf__step *hf__trace_begin(hf__trace *trace, const char *layer, const char *op) {
-    hf__step *step = trace != NULL ? hf__arena_alloc(&trace->arena, sizeof *step) : NULL;
+    hf__step *step = !is_full(trace) ? hf__arena_alloc(&trace->arena, sizeof *step) : NULL;
     if (step == NULL) return NULL;
     step->layer = layer;
     step->op = op;
@@ -59,7 +65,7 @@ static hf_text keep(hf__trace *trace, hf__buf *buf) {
 }
 
 hf_text hf__trace_op(hf__trace *trace, const hf_op *op) {
-    if (trace == NULL) return (hf_text){0};
+    if (is_full(trace)) return (hf_text){0};
     hf__buf buf;
     hf__buf_init(&buf, 0);
     hf__op_to_json(&buf, op);
@@ -67,7 +73,7 @@ hf_text hf__trace_op(hf__trace *trace, const hf_op *op) {
 }
 
 hf_text hf__trace_result(hf__trace *trace, const hf_result *result) {
-    if (trace == NULL || result->op == NULL) return (hf_text){0};
+    if (is_full(trace) || result->op == NULL) return (hf_text){0};
     hf__buf buf;
     hf__buf_init(&buf, 0);
     hf__result_to_json(&buf, result);
@@ -81,12 +87,12 @@ typedef struct reading {
 
 static int l_read_table(lua_State *L) {
     reading *r = lua_touserdata(L, 2);
-    r->value = l_read_value(L, 1, &r->trace->arena, 500, INT_MAX, "trace");
+    r->value = l_read_value(L, 1, &r->trace->arena, 500, MOST_KEPT, "trace");
     return 0;
 }
 
 hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
-    if (trace == NULL || !lua_checkstack(L, LUA_MINSTACK)) return (hf_text){0};
+    if (is_full(trace) || !lua_checkstack(L, LUA_MINSTACK)) return (hf_text){0};
     reading r = {trace, NULL};
     index = lua_absindex(L, index);
     lua_pushcfunction(L, l_read_table);

@@ -120,10 +120,12 @@ void l_say_where(lua_State *L) {
     }
 }
 
-static void l_set_raw(lua_State *L, const char *name) { /* [table, value] -> [table] */
+/* Gives the table at `index` the value on the top. [-1, +0] */
+static void l_set_raw(lua_State *L, int index, const char *name) {
+    index = lua_absindex(L, index);
     lua_pushstring(L, name);
     lua_insert(L, -2);
-    lua_rawset(L, -3);
+    lua_rawset(L, index);
 }
 
 /* A layer's own error, {code = "denied", message = ...}: whether it is one. */
@@ -139,13 +141,55 @@ static bool l_has_code(lua_State *L, int index) {
     return good;
 }
 
+/* (error) -> error: past a budget it is the budget's, whatever was raised on the way. One that has its traceback was
+ * described before, in the layer that it names. */
+static int l_describe_breach(lua_State *L, const hf__budget *budget) {
+    if (l_is_error(L, 1)) {
+        lua_pushliteral(L, "traceback");
+        bool described = lua_rawget(L, 1) == LUA_TSTRING;
+        lua_settop(L, 1);
+        if (described) return 1;
+    }
+    char message[96];
+    hf_error err;
+    hf__budget_describe(budget, message, sizeof message);
+    hf__fail(&err, budget->spent, "%s", message);
+    l_push_error(L, &err);
+    luaL_traceback(L, L, NULL, 1);
+    l_set_raw(L, -2, "traceback");
+    l_say_where(L);
+    return 1;
+}
+
+/* (what Lua raised without asking the handler) -> error table. */
+static int l_describe_bare(lua_State *L) {
+    hf__budget *budget = l_vm_of(L)->budget;
+    hf__budget_grant(budget);
+    if (budget != NULL && hf__budget_is_spent(budget)) return l_describe_breach(L, budget);
+    hf_error err;
+    const char *text = lua_tostring(L, 1);
+    if (text != NULL && strcmp(text, "not enough memory") == 0)
+        hf__fail(&err, HF_MEMORY, "Lua ran out of memory");
+    else
+        hf__fail(&err, HF_DEPTH, "nested so deep that the error could not be described");
+    l_push_error(L, &err);
+    l_say_where(L);
+    return 1;
+}
+
 /* The message handler: makes an error table of whatever was raised, where it was raised. */
 static int l_describe_error(lua_State *L) {
-    hf__budget_grant(l_vm_of(L)->budget); /* whoever made the protected call takes it back */
+    hf__budget *budget = l_vm_of(L)->budget;
+    hf__budget_grant(budget); /* whoever made the protected call takes it back */
     luaL_checkstack(L, 8, NULL);
+    if (budget != NULL && hf__budget_is_spent(budget)) return l_describe_breach(L, budget);
     if (l_is_error(L, 1)) return 1;
     bool table = lua_type(L, 1) == LUA_TTABLE && !lua_getmetatable(L, 1);
     if (table && l_has_code(L, 1)) {
+        lua_pushnil(L);
+        l_set_raw(L, 1, "layer");
+        lua_pushnil(L);
+        l_set_raw(L, 1, "op");
         l_mark_error(L, 1);
         lua_settop(L, 1);
         l_say_where(L);
@@ -154,14 +198,14 @@ static int l_describe_error(lua_State *L) {
     lua_newtable(L);
     int error = lua_gettop(L);
     lua_pushliteral(L, "middleware");
-    l_set_raw(L, "code");
+    l_set_raw(L, error, "code");
     if (lua_type(L, 1) == LUA_TSTRING || lua_type(L, 1) == LUA_TNUMBER)
         lua_pushvalue(L, 1), lua_tostring(L, -1);
     else
         lua_pushfstring(L, "raised a %s: expected text, or a table with a `code`", luaL_typename(L, 1));
-    l_set_raw(L, "message");
+    l_set_raw(L, error, "message");
     luaL_traceback(L, L, NULL, 1);
-    l_set_raw(L, "traceback");
+    l_set_raw(L, error, "traceback");
     l_mark_error(L, error);
     l_say_where(L);
     return 1;
@@ -176,6 +220,11 @@ int l_protected_call(lua_State *L, int arguments, int results) {
     lua_insert(L, handler);
     int status = lua_pcall(L, arguments, results, handler);
     lua_remove(L, handler);
+    if (status != LUA_OK && lua_type(L, -1) != LUA_TTABLE) {
+        lua_pushcfunction(L, l_describe_bare);
+        lua_insert(L, -2);
+        lua_pcall(L, 1, 1, 0);
+    }
     if (budget != NULL) budget->grants = grants;
     return status;
 }

@@ -18,7 +18,8 @@ typedef struct hf__visit {
     struct hf__visit *next;  /* the same op's stay in another state */
     uint64_t generation;     /* what a `ctx` or `next` must bear to be of this op */
     int shared;              /* registry references, LUA_NOREF until needed: ctx.shared, */
-    int after;               /* and the functions to call after the commit */
+    int after;               /* and the functions to call after the commit, each behind its layer's position */
+    lua_Integer after_count; /* of both */
     size_t layer;            /* the position of the layer that runs; SIZE_MAX for none */
     const char *op;          /* the name of the op that it was given */
 } hf__visit;

@@ -188,6 +188,12 @@ describe("stock middleware", function()
       end
     end)
 
+    it("refuses a level that the log does not have, at use", function()
+      local err = support.error_of(store.use, store, "audit", {level = "loud"})
+      assert.are.equal("audit", err.layer)
+      assert.is_truthy(err.message:find("loud", 1, true))
+    end)
+
     it("records failures with their code, and the host gets the error as it was", function()
       store:use "audit"
       store:useString("denies", [[return {ops = {"delete"}, handle = function(_, _, ctx) ctx:reject("mine", "no") end}]])

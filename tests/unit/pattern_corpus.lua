@@ -219,6 +219,22 @@ cases.arguments = counting(function()
     compare("gsub", "abc", "b", raise)
     compare("gsub", "abc", "b", setmetatable({}, {__index = function(_, key) raise(key) end}))
     compare("gsub", "abc", "b", coroutine.yield)
+    for _, depth in ipairs({1, 50, 150, 1000}) do -- the last is beyond what Lua allows
+        local left
+        local function nest(found)
+            left = left - 1
+            return left > 0 and (string.gsub(found, ".", nest)) or "innermost"
+        end
+        local function nest_counted(found)
+            left = left - 1
+            return left > 0 and (counted.gsub(found, ".", nest_counted)) or "innermost"
+        end
+        left = depth
+        local fine, expected = pcall(nest, "a")
+        left = depth
+        local counted_fine, found = pcall(nest_counted, "a")
+        assert(fine == counted_fine and tostring(expected):gsub(":%d+:", "") == tostring(found):gsub(":%d+:", ""), found)
+    end
     compare("gsub", "abc", "b", function() end)
     compare("gsub", "abc", "b", function() return "x", "y" end)
 end)

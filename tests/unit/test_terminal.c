@@ -44,6 +44,8 @@ static int fake_exec(void *data, const hf_op *op, hf_result *result, hf_error *e
     size_t i = 0;
     while (i < fake->count && strcmp(fake->ids[i], op->message_id.data) != 0)
         i++;
+    if (strcmp(op->content.data != NULL ? op->content.data : "", "misfit") == 0)
+        return HF_OK; /* without a message */
     if (strcmp(op->op, "add") == 0 && i == fake->count) {
         snprintf(fake->ids[i], sizeof fake->ids[i], "%s", op->message_id.data);
         snprintf(fake->contents[i], sizeof fake->contents[i], "%s", op->content.data);
@@ -356,6 +358,18 @@ static void a_terminal_without_transactions_will_do(void **state) {
     hf_close(store);
 }
 
+static void an_answer_that_does_not_fit_is_refused(void **state) {
+    fixture *f = *state;
+    for (int layered = 0; layered < 2; layered++) {
+        if (layered) use_lua(f, "pass", pass_lua);
+        plan(f, "", 0, 0);
+        assert_code(failed(f, ADD("m1", "misfit")), HF_BAD_RESULT);
+        assert_non_null(strstr(f->err.message, "terminal"));
+        assert_non_null(strstr(f->err.message, "message"));
+        assert_null(strstr(f->trace, "commit"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_fake, teardown_fake)
@@ -364,6 +378,7 @@ int main(void) {
         TEST(a_batch_comes_op_by_op_in_one_transaction),
         TEST(what_a_layer_runs_is_marked_and_released_or_undone),
         TEST(a_failure_rolls_back),
+        TEST(an_answer_that_does_not_fit_is_refused),
         TEST(what_is_transient_is_tried_again_with_the_same_id),
         TEST(a_batch_that_no_layer_sees_is_tried_again_as_a_whole),
         TEST(it_is_given_up_after_three_more_tries),

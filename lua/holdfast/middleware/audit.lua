@@ -2,12 +2,17 @@
 --
 -- Configuration (all optional):
 --   ops    list of names of ops to record; default: all of them, reads included
---   level  "debug", "info", "warn"; default "info"
+--   level  "debug", "info", "warn" or "error"; default "info"
 --
 -- A record: message "op", fields op, outcome ("ok", or the error's code), ms, and where the op has them
 -- messageId, conversationId, role, bytes (of the content), ops (how many in a batch), requestId.
 
 local config = ...
+local levels = {debug = true, info = true, warn = true, error = true}
+
+if not levels[config.level or "info"] then
+  error(('level: expected "debug", "info", "warn" or "error", found "%s"'):format(config.level), 0)
+end
 
 return {
   name = "audit",

@@ -1,0 +1,7 @@
+-- A __close that never ends.
+-- expect: timeout
+return {ops = {"add"}, handle = function(op, next)
+  if op.content ~= "attack" then return next(op) end
+  local c <close> = setmetatable({}, {__close = function() while true do end end})
+  return next(op)
+end}

@@ -1,0 +1,7 @@
+-- Fills the memory through ctx.state, and keeps it.
+-- expect: memory timeout then=memory
+return {ops = {"add"}, handle = function(op, next, ctx)
+  if op.content ~= "attack" then return next(op) end
+  local state = ctx.state
+  for i = 1, 1e9 do state[i] = ("x"):rep(10000) .. i end
+end}

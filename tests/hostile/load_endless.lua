@@ -1,0 +1,3 @@
+-- Never ends while it is loaded.
+-- expect: timeout load
+while true do pcall(error) end

@@ -1,0 +1,5 @@
+-- Takes all memory while it is loaded.
+-- expect: memory load
+local t = {}
+for i = 1, 1e9 do t[i] = ("x"):rep(1000) .. i end
+return t

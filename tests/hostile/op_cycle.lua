@@ -1,0 +1,8 @@
+-- An op whose metadata holds itself.
+-- expect: invalid
+return {ops = {"add"}, handle = function(op, next)
+  if op.content ~= "attack" then return next(op) end
+  op.metadata = {}
+  op.metadata.self = op.metadata
+  return next(op)
+end}

@@ -1,0 +1,6 @@
+-- Neither answers nor hands on.
+-- expect: middleware
+return {ops = {"add"}, handle = function(op)
+  if op.content ~= "attack" then return next(op) end
+  op.content = "lost"
+end}

@@ -1,0 +1,8 @@
+-- Integers that all fall into one place when their table grows.
+-- expect: memory timeout
+return {ops = {"add"}, handle = function(op, next)
+  if op.content ~= "attack" then return next(op) end
+  local t, step = {}, (1 << 20) - 1
+  for i = 1, (1 << 19) + 1 do t[i * step] = true end
+  return next(op)
+end}
