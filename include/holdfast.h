@@ -69,7 +69,8 @@ static inline hf_text hf_text_of(const char *string) {
 
 /* ---- Errors ------------------------------------------------------------------------------------ */
 
-/* Every code: its symbol, its name in Lua and JSON, and what the host should do about it. */
+/* Every code: its symbol, its name in Lua and JSON, and what the host should do about it. After HF_UNKNOWN only an op
+ * whose ids are known can be asked again: see hf_exec for batches. */
 #define HF_CODE_MAP(XX)                                                                         \
     XX(INVALID, "invalid", "mend the op")                                                       \
     XX(NOT_FOUND, "notFound", "look at the state of what the op names")                         \
@@ -110,7 +111,7 @@ typedef struct hf_error {
     int sqlite_code;      /* SQLite's extended result code, 0 where SQLite had no part in it */
     char name[64];        /* the code's name; for HF_LAYER the layer's own code */
     char layer[64];       /* the layer that caused it, where it can be known */
-    char op[32];          /* the op that failed */
+    char op[32];          /* the op that failed; of a batch, "batch" */
     char message_id[132]; /* the message a failed write was about: its id may be asked for again */
     char message[768];    /* what was wrong, where, and what was expected; one line. Of an op within a
                              batch it begins with "ops[N]: ", N from 0 */
@@ -177,7 +178,8 @@ typedef struct hf_op {
     hf_flag index;           /* default: yes */
     hf_flag skip_indexing;   /* default: no. In JSON and Lua: addOptions.skipIndexing */
     hf_flag sync_to_disk;    /* default: no */
-    const struct hf_op *ops; /* the writes of a batch, no batch among them */
+    const struct hf_op *ops; /* the writes of a batch, no batch among them. Those that make rows need ids of
+                                the host's own where it may be repeated after HF_UNKNOWN */
     size_t ops_count;
 } hf_op;
 
@@ -436,7 +438,9 @@ HF_API void *hf_layer_data(hf_layer *layer);
  * Runs one op through the chain and the terminal, in one transaction, and returns after the commit.
  * `result` is emptied first (pass a zeroed or a used one) and belongs to the caller; it may be NULL
  * where nobody wants it. On failure nothing of the op is in the store, except that HF_UNKNOWN leaves
- * it open: repeat the op with err->message_id to settle it.
+ * it open: repeat the op with err->message_id to settle it. An error has room for the id of one message: a
+ * `batch`, and a `createConversation`, that is to be repeated safely needs ids of the host's own in every op that
+ * makes a row (of a `createConversation` without one, `message` names the id that was minted).
  *
  * HF_INVALID: the op breaks a rule of its fields; `message` names field, expectation and finding.
  * HF_NOT_FOUND, HF_CONFLICT: what it names is not there, or not in the state for it. HF_MIDDLEWARE,

@@ -113,7 +113,7 @@ static bool start_reply(struct host *host, const struct origin *origin) {
 
 /* Stores what came of the reply, and how it ended, as one batch: either both are in the store or neither.
  * `problem` says why it was cut off, NULL where it is complete. Where a layer refuses, the message stays
- * reserved, and the store marks it as interrupted when it is opened next. */
+ * reserved. */
 static bool finish_reply(struct host *host, const char *problem) {
     struct reply *reply = &host->reply;
     struct text content = {0}, ending = {0};

@@ -367,7 +367,10 @@ enum chunk_kind chunk_look(hf_text chunk, const struct reply *reply, struct orig
     case CHAT:
         if (json_member(chunk, "choices").size <= 2) return CHUNK_IDLE; /* "[]" */
         *origin = (struct origin){.provider = "openai", .api = "chat.completions"};
-        begins = !reply->open || !same_text(json_member(chunk, "id"), text_view(&reply->id));
+        begins = !same_text(json_member(chunk, "id"), text_view(&reply->id));
+        if (reply->ended && !begins && reply->id.size > 0)
+            return CHUNK_IDLE; /* figures, with an empty choice */
+        begins = begins || !reply->open;
         break;
     case RESPONSES:
         *origin = (struct origin){.provider = "openai", .api = "responses"};

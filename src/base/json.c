@@ -24,6 +24,8 @@ enum {
     KEY_SHOWN = 64,  /* bytes of a key in a message */
 };
 
+_Static_assert(HF__JSON_DEPTH <= CJSON_NESTING_LIMIT, "cJSON reads less deep");
+
 /* A place in the text. */
 typedef struct reader {
     hf_text json;
@@ -432,7 +434,7 @@ static int build(reader *r, const cJSON *item, hf__value *value) {
 /* ---- Reading ----------------------------------------------------------------------------------- */
 
 int hf__json_parse(hf__arena *arena, hf_text json, size_t max_depth, const hf__value **out, hf_error *err) {
-    if (max_depth > CJSON_NESTING_LIMIT) max_depth = CJSON_NESTING_LIMIT;
+    if (max_depth > HF__JSON_DEPTH) max_depth = HF__JSON_DEPTH;
     reader r = {.json = json, .max_depth = max_depth, .arena = arena, .err = err};
     *out = NULL;
     int code = guard(&r);
@@ -458,7 +460,7 @@ static int parse_object(hf__arena *arena, hf_text json, size_t max_depth, const 
 }
 
 int hf__json_check_object(hf_text json, size_t max_depth, hf_error *err) {
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const hf__value *value;
     int code = parse_object(&arena, json, max_depth, &value, err);
     hf__arena_free(&arena);
@@ -502,7 +504,7 @@ static int merge(hf__buf *buf, hf__arena *arena, const hf__value *base, const hf
 }
 
 int hf__json_merge(hf__buf *buf, hf_text base, hf_text updates, size_t max_depth, hf_error *err) {
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const hf__value *from, *with;
     if (base.data == NULL) base = hf_text_of("{}");
     int code = parse_object(&arena, base, max_depth, &from, err);

@@ -5,10 +5,12 @@
 #include "base/buf.h"
 #include "base/value.h"
 
+enum { HF__JSON_DEPTH = 1000 }; /* the deepest nesting that is ever read */
+
 /*
  * Reads one JSON value. Refused with HF_INVALID and a message that bears the byte offset: what is not
  * RFC 8259, ill-formed UTF-8, a NUL byte or \u0000, a lone surrogate, a duplicate key, nesting beyond
- * `max_depth` (1000 at most), an integer beyond 64 bits, another number that is not finite, needs more
+ * `max_depth` (HF__JSON_DEPTH at most), an integer beyond 64 bits, another number that is not finite, needs more
  * than 17 digits or falls to 0, a number spelt in more than 63 bytes, anything after the value. The tree lives in `arena`, its `raw` parts in `json`.
  */
 int hf__json_parse(hf__arena *arena, hf_text json, size_t max_depth, const hf__value **out, hf_error *err);

@@ -127,7 +127,7 @@ int hf__chat_read_dialog(hf__arena *arena, const hf__value *dialog, hf_op *out, 
 
 /* The id of a message: the dialog's id, a colon and the position. An id too long to leave room for that is
  * shortened to its first 100 bytes, a tilde, and its FNV-1a hash. */
-static int make_id(hf__arena *arena, hf_text dialog_id, size_t position, hf_text *out, hf_error *err) {
+int hf__chat_make_id(hf__arena *arena, hf_text dialog_id, size_t position, hf_text *out, hf_error *err) {
     enum { ID_MAX = 128, POSITION_MAX = 11, KEPT = 100 };
     char id[ID_MAX + 32], hash[24] = "";
     size_t kept = dialog_id.size;
@@ -160,9 +160,32 @@ int hf__chat_read_message(hf__arena *arena, const hf__value *message, hf_text di
         out->content = hf_text_of(nothing);
     else
         out->content = content->type == HF__TEXT ? content->is.text : content->raw;
-    code = make_id(arena, dialog_id, position, &out->message_id, err);
+    code = hf__chat_make_id(arena, dialog_id, position, &out->message_id, err);
     if (code == HF_OK) code = write_metadata(arena, &message_shape, message, &out->metadata, err);
     return code;
+}
+
+/* metadata.chat, or what is usual where there is none. */
+static const hf__value *chat_of(hf__arena *arena, const struct shape *shape, hf_text metadata) {
+    const hf__value *value, *chat = NULL;
+    if (metadata.data != NULL && hf__json_parse(arena, metadata, HF__CLI_DEPTH, &value, NULL) == HF_OK)
+        chat = hf__value_get(value, "chat");
+    if (chat == NULL && hf__json_parse(arena, hf_text_of(shape->usual), HF__CLI_DEPTH, &value, NULL) == HF_OK)
+        chat = hf__value_get(value, "chat");
+    return chat;
+}
+
+hf_text hf__chat_difference(hf__arena *arena, const hf_op *op, hf_text stored_metadata) {
+    const struct shape *shape = op->role.data != NULL ? &message_shape : &dialog_shape;
+    const hf__value *sides[] = {chat_of(arena, shape, op->metadata), chat_of(arena, shape, stored_metadata)};
+    for (size_t i = 0; i < 2 && sides[0] != NULL && sides[1] != NULL; i++) {
+        if (sides[i]->type != HF__MAP) return hf_text_of("chat");
+        for (const hf__value *item = sides[i]->is.items.first; item != NULL; item = item->next) {
+            const hf__value *other = hf__value_get(sides[1 - i], item->key.data);
+            if (other == NULL || !hf__value_equal(item, other)) return item->key;
+        }
+    }
+    return (hf_text){NULL, 0};
 }
 
 /* ---- Writing ----------------------------------------------------------------------------------- */

@@ -24,6 +24,13 @@ int hf__chat_read_dialog(hf__arena *arena, const hf__value *dialog, hf_op *out, 
 int hf__chat_read_message(hf__arena *arena, const hf__value *message, hf_text dialog_id, size_t position,
                           hf_op *out, hf_error *err);
 
+/* The id of the message at `position` of a dialog. */
+int hf__chat_make_id(hf__arena *arena, hf_text dialog_id, size_t position, hf_text *out, hf_error *err);
+
+/* The first key, in `arena`, at which the metadata.chat that is stored is not what the op - read as above - would
+ * store; absent where they agree. Other metadata is not import's. */
+hf_text hf__chat_difference(hf__arena *arena, const hf_op *op, hf_text stored_metadata);
+
 /* Writes what was read back, from rows as the engine answers them. `messages` is the JSON of the list. */
 void hf__chat_write_dialog(hf__buf *buf, const hf__value *conversation, hf_text messages);
 void hf__chat_write_message(hf__buf *buf, const hf__value *message);

@@ -13,13 +13,11 @@ enum {
     HF__EXIT_STORE = 3, /* the store or a middleware could not be opened */
 };
 
-/* Deeper than any op or answer can be: bounds on metadata are the engine's to check. */
-#define HF__CLI_DEPTH 80
+/* What the JSON codec takes at most: bounds on metadata are the engine's to check, and what a store holds may have
+ * been written by a host with others. */
+#define HF__CLI_DEPTH 1000
 
-/* How many ops the engine takes in one batch, by default. */
-#define HF__CLI_BATCH 10000
-
-/* FILE or FILE={...}, taken apart. */
+/* FILE or FILE=JSON, taken apart. */
 typedef struct hf__use {
     const char *path;   /* or the bare name of a stock middleware */
     const char *config; /* JSON, or NULL */
@@ -36,6 +34,7 @@ typedef struct hf__cli {
     size_t uses_count;
     const char *trace; /* the file of --trace, or NULL */
     hf_durability durability;
+    size_t max_batch; /* 0: what the engine takes by default */
     bool atomic, json, watch;
 } hf__cli;
 

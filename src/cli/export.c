@@ -50,7 +50,8 @@ static void join_lines(hf__buf *line) {
         if (line->data[i] == '\n' || line->data[i] == '\r') line->data[i] = ' ';
 }
 
-/* Prints a conversation. `broken` is set where nothing more can be printed. */
+/* Prints a conversation, or nothing where it has been deleted meanwhile. `broken` is set where nothing more can be
+ * printed. */
 static int print_conversation(struct job *job, hf_text row, bool *broken, hf_error *err) {
     const hf__value *conversation;
     hf__arena arena = {0};
@@ -70,6 +71,13 @@ static int print_conversation(struct job *job, hf_text row, bool *broken, hf_err
         join_lines(&line);
         *broken = hf__out_escaped(hf__buf_view(&line)) != 0;
     }
+    const hf__value *still = NULL;
+    hf_error ignored;
+    if (code == HF_NOT_FOUND &&
+        hf__ask_conversation(job->store, hf__row_text(conversation, "id"), &arena, &still, &ignored) ==
+            HF_OK &&
+        still == NULL)
+        code = HF_OK;
     hf__buf_free(&line);
     hf__arena_free(&arena);
     return code;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -30,9 +31,12 @@ void hf__lines_close(hf__lines *lines) {
 /* Reads the next piece into the empty chunk; false at the end and after a failure. */
 static bool refill(hf__lines *lines, hf_error *err) {
     ssize_t count;
-    do
-        count = read(lines->fd, lines->chunk, sizeof lines->chunk);
-    while (count < 0 && errno == EINTR);
+    while ((count = read(lines->fd, lines->chunk, sizeof lines->chunk)) < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK) /* a pipe that does not block */
+            poll(&(struct pollfd){.fd = lines->fd, .events = POLLIN}, 1, -1);
+        else if (errno != EINTR)
+            break;
+    }
     if (count < 0) hf__fail(err, HF_IO, "the line cannot be read: %s", strerror(errno));
     lines->begin = 0;
     lines->end = count > 0 ? (size_t)count : 0;
@@ -73,7 +77,22 @@ bool hf__lines_next(hf__lines *lines, hf_text *line, hf_error *err) {
         if (lines->ended || !read_line(lines, err)) return false;
         lines->number++;
         *line = hf__buf_view(&lines->line);
+        if (lines->number == 1 && line->size >= 3 && memcmp(line->data, "\xef\xbb\xbf", 3) == 0)
+            *line = (hf_text){line->data + 3, line->size - 3};
         if (err->code == HF_OK) hf__buf_check(&lines->line, "the line", err);
         if (err->code != HF_OK || !is_blank(*line)) return true;
     }
+}
+
+int hf__lines_check_object(hf_text line, hf_error *err) {
+    size_t begin = 0, end = line.size;
+    while (begin < end && is_blank((hf_text){line.data + begin, 1}))
+        begin++;
+    while (end > begin && is_blank((hf_text){line.data + end - 1, 1}))
+        end--;
+    const char *found = NULL;
+    if (begin < end && line.data[begin] == '[') found = "a list";
+    if (end - begin == 1 && line.data[begin] == '{') found = "only the beginning of one";
+    return found == NULL ? HF_OK
+                         : hf__fail(err, HF_INVALID, "expected one JSON object a line, found %s", found);
 }

@@ -26,8 +26,13 @@ void hf__lines_close(hf__lines *lines);
 /*
  * The next line that is not blank, without its newline; false at the end. A line that is too long, or
  * that cannot be read, comes as err->code != 0 in place of its text; the lines after it can still be
- * read. Reads no further than what a pipe has to give. The text lives until the next call.
+ * read. Reads no further than what a pipe has to give. A byte order mark at the beginning is passed over.
+ * The text lives until the next call.
  */
 bool hf__lines_next(hf__lines *lines, hf_text *line, hf_error *err);
+
+/* Refuses, with HF_INVALID, what shows at a glance that the input is not one JSON object a line: a list, or the first
+ * line of an object that was laid out over several. */
+int hf__lines_check_object(hf_text line, hf_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -75,13 +76,19 @@ static const struct command {
      "Stores chat histories: JSON lines of {\"id\",\"title\",\"messages\":[{\"role\",\"content\",...}]}.\n"
      "Each dialog is stored as a whole or not at all, and every message passes the layers. What is\n"
      "there already is left as it is, so importing again adds nothing, and a dialog that grew adds\n"
-     "what is new. Makes the store where there is none. \"-\" is standard input.\n"},
+     "what is new. Makes the store where there is none. \"-\" is standard input.\n"
+     "\n"
+     "A chat history is no backup: states, times, ids of messages and other metadata are not part of\n"
+     "it; a copy with .backup or VACUUM INTO of the sqlite3 shell has them all. Times in the input are\n"
+     "kept as keys, and createdAt is the time of import. Refused are integers beyond 64 bits, numbers\n"
+     "of more than 17 digits, NUL characters and lone surrogates.\n"},
     {"export", "STORE", "print the conversations as chat histories", USE | HELP, 0, 0, hf__cli_export,
      "Prints each conversation as one JSON line of {\"id\",\"title\",\"messages\":[...]}, oldest\n"
-     "activity first: what import took in comes out as the same JSON values.\n"},
+     "activity first: what import took in comes out as the same JSON values. States, times, ids of\n"
+     "messages and other metadata are left out: this is no backup.\n"},
     {"check", "FILE[=JSON]...", "check middleware files", HELP | NO_STORE, 1, SIZE_MAX, hf__cli_check,
      "Loads each middleware file, looks for names that the sandbox does not have, runs every kind of op\n"
-     "through it in stores in memory, and prints what is wrong as FILE:LINE: MESSAGE. JSON is the\n"
+     "through it in stores of its own, and prints what is wrong as FILE:LINE: MESSAGE. JSON is the\n"
      "configuration that the file is given.\n"},
     {"spec", "[PATH]... [-- OPTION...]", "run busted specs", HELP | NO_STORE, 0, SIZE_MAX, hf__cli_spec,
      "Runs busted on the specs, with this very engine as the module holdfast. What follows \"--\" goes to\n"
@@ -240,17 +247,34 @@ int hf__cli_check_files(const hf__cli *cli) {
 }
 
 hf__use hf__use_of(char *argument) {
-    char *config = strstr(argument, "={");
+    char *config = strchr(argument, '=');
+    while (config != NULL && (config[1] == '\0' || strchr("{[\"", config[1]) == NULL)) /* of the path */
+        config = strchr(config + 1, '=');
     if (config == NULL) return (hf__use){argument, NULL};
     *config = '\0';
     return (hf__use){argument, config + 1};
 }
 
+/* Says what is wrong with a file, and which, unless the message begins with that. */
+static void note_file(const char *option, const char *path, const char *message) {
+    size_t size = strlen(path);
+    bool named = strncmp(message, path, size) == 0 && message[size] == ':';
+    hf__out_note("%s%s%s%s", option, named ? "" : path, named ? "" : ": ", message);
+}
+
 int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
     hf_error err;
-    hf_options settings = {.size = sizeof settings, .durability = cli->durability, .log = hf__out_log};
-    if (!create && access(cli->store, F_OK) != 0) {
+    hf_options settings = {.size = sizeof settings,
+                           .durability = cli->durability,
+                           .max_batch = cli->max_batch,
+                           .log = hf__out_log};
+    struct stat file;
+    if (!create && stat(cli->store, &file) != 0) {
         hf__out_note("%s: %s", cli->store, errno == ENOENT ? "there is no such store" : strerror(errno));
+        return HF__EXIT_STORE;
+    }
+    if (!create && S_ISREG(file.st_mode) && file.st_size == 0) {
+        hf__out_note("%s: there is no store in it, the file is empty", cli->store);
         return HF__EXIT_STORE;
     }
     if (cli->trace != NULL && hf__out_trace_open(cli->trace) != 0) {
@@ -259,13 +283,13 @@ int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
     }
     if (cli->trace != NULL) settings.trace = hf__out_trace;
     if (hf_open(cli->store, &settings, out, &err) != HF_OK) {
-        hf__out_note("%s: %s", cli->store, err.message);
+        note_file("", cli->store, err.message);
         return HF__EXIT_STORE;
     }
     for (size_t i = 0; i < cli->uses_count; i++) {
         const hf__use *use = &cli->uses[i];
         if (hf_use_file(*out, use->path, hf_text_of(use->config), &err) == HF_OK) continue;
-        hf__out_note("--use %s: %s", use->path, err.message);
+        note_file("--use ", use->path, err.message);
         hf_close(*out);
         *out = NULL;
         return HF__EXIT_STORE;

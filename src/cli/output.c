@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,13 +46,16 @@ void hf__out_start(void) {
 
 /* ---- Standard output --------------------------------------------------------------------------- */
 
-/* Writes everything; returns what was written, and errno tells why it is less. */
+/* Writes everything, to a pipe that does not block as well; returns what was written, and errno tells why it is
+ * less. */
 static size_t write_all(int fd, const char *data, size_t size) {
     size_t done = 0;
     while (done < size) {
         ssize_t count = write(fd, data + done, size - done);
         if (count > 0)
             done += (size_t)count;
+        else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1); /* where that fails, write says why */
         else if (count == 0 || errno != EINTR)
             break;
     }

@@ -168,7 +168,7 @@ static void run_file(struct run *run, const char *path, bool named) {
     }
     while (!run->broken && hf__lines_next(&lines, &line, &err)) {
         struct origin where = {named ? path : NULL, lines.number};
-        if (err.code != HF_OK)
+        if (err.code != HF_OK || hf__lines_check_object(line, &err) != HF_OK)
             print_error(run, "", &where, &err);
         else if (run->atomic)
             collect_line(run, line, &where);

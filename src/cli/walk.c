@@ -1,6 +1,7 @@
 /*
  * Reading a store for the commands that show it. Lists come newest page first, paged by `before`;
  * messages are handed out oldest first all the same, so their pages are kept until the oldest is there.
+ * Where the row that ended a page has been deleted meanwhile, the one before it in the walk takes its place.
  */
 #include "cli/walk.h"
 
@@ -98,6 +99,14 @@ static bool each_row(const struct page *page, hf__row_fn each, void *data) {
     return true;
 }
 
+/* The row of the page that stands before `row`; NULL for its first. */
+static const hf__value *row_before(const struct page *page, const hf__value *row) {
+    const hf__value *before = NULL;
+    for (const hf__value *at = page->rows->is.items.first; at != row; at = at->next)
+        before = at;
+    return before;
+}
+
 int hf__walk_conversations(hf_store *store, hf__row_fn each, void *data, hf_error *err) {
     const struct list list = {
         .store = store, .op = "listConversations", .rows = "conversations", .limit = CONVERSATIONS_PER_PAGE};
@@ -105,8 +114,12 @@ int hf__walk_conversations(hf_store *store, hf__row_fn each, void *data, hf_erro
     int code = HF_OK;
     for (bool more = true; more;) {
         struct page *next;
-        hf_text before = last != NULL ? hf__row_text(last->rows->is.items.last, "id") : (hf_text){NULL, 0};
-        code = page_read(&list, before, &next, err);
+        const hf__value *row = last != NULL ? last->rows->is.items.last : NULL;
+        do {
+            hf_text before = row != NULL ? hf__row_text(row, "id") : (hf_text){NULL, 0};
+            code = page_read(&list, before, &next, err);
+            if (row != NULL) row = row_before(last, row);
+        } while (code == HF_NOT_FOUND && row != NULL); /* it was deleted meanwhile */
         page_free(last);
         last = next;
         more = code == HF_OK && each_row(next, each, data) && next->has_more;
@@ -121,9 +134,12 @@ int hf__walk_messages(hf_store *store, hf_text conversation_id, hf__row_fn each,
     int code = HF_OK;
     for (bool more = true; more;) {
         struct page *next;
-        hf_text before =
-            oldest != NULL ? hf__row_text(oldest->rows->is.items.first, "id") : (hf_text){NULL, 0};
-        code = page_read(&list, before, &next, err);
+        const hf__value *row = oldest != NULL ? oldest->rows->is.items.first : NULL;
+        do {
+            hf_text before = row != NULL ? hf__row_text(row, "id") : (hf_text){NULL, 0};
+            code = page_read(&list, before, &next, err);
+            if (row != NULL) row = row->next;
+        } while (code == HF_NOT_FOUND && row != NULL); /* it was deleted meanwhile */
         if (code != HF_OK) break;
         next->newer = oldest;
         oldest = next;

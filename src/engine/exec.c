@@ -65,9 +65,8 @@ int hf__engine_run(hf_store *store, const hf_op *op, hf__trace *trace, bool dry_
     if (rc != HF_OK) return rc;
     hf__arena arena = {0};
     hf_op minted = *op;
-    hf__transaction txn = {.terminal = &store->terminal,
-                           .answer_limits = store->host_terminal ? &store->host.limits : NULL,
-                           .wants_write = def->writes};
+    hf__transaction txn = {
+        .terminal = &store->terminal, .checks_answers = store->host_terminal, .wants_write = def->writes};
     rc = mint(&store->host, &arena, def, &minted, err);
     if (rc == HF_OK) {
         if (trace == NULL && !dry_run && !is_wanted(&store->chain, &minted, def))
@@ -77,6 +76,9 @@ int hf__engine_run(hf_store *store, const hf_op *op, hf__trace *trace, bool dry_
     }
     if (rc != HF_OK) {
         hf__error_about(err, &minted);
+        if (rc == HF_UNKNOWN && def->mints == HF__MINTS_CONVERSATION)
+            hf__error_prefix(err, "conversation \"%.*s\": ", (int)minted.conversation_id.size,
+                             minted.conversation_id.data);
         hf_result_free(result);
     }
     hf__arena_free(&arena);

@@ -225,6 +225,7 @@ static void write_explanation(hf__buf *buf, const hf_op *op, const hf__trace *tr
 int hf_explain_json(hf_store *store, hf_text json, hf_json *out, hf_error *err) {
     hf_error unwanted_error;
     if (err == NULL) err = &unwanted_error;
+    if (out == NULL) return hf__fail(err, HF_MISUSE, "expected a place for the explanation, found NULL");
     *out = (hf_json){0};
     if (store == NULL) return hf__fail(err, HF_MISUSE, "expected a store, found NULL");
     hf__arena arena = {0};

@@ -36,11 +36,15 @@ static int open_terminal(hf_store *store, const char *path, const hf_options *op
     return hf__store_open(path, &settings, &store->terminal, err);
 }
 
+enum { MS = 1000000 }; /* in ns */
+
 static void take_options(hf_store *store, const hf_options *options) {
     hf_options given = {0};
     if (options != NULL) given = *options;
+    int64_t most_ms = INT64_MAX / 2 / MS; /* 146 years, so that a clock may be added */
+    int64_t ms = given.max_lua_ms != 0 ? given.max_lua_ms : 1000;
     store->budget = (hf__budget_limits){
-        .time_ns = (given.max_lua_ms != 0 ? given.max_lua_ms : 1000) * 1000000,
+        .time_ns = (ms < most_ms ? ms : most_ms) * MS,
         .instructions = given.max_lua_instructions != 0 ? given.max_lua_instructions : 100000000,
         .memory = given.max_lua_memory != 0 ? given.max_lua_memory : (size_t)64 * 1024 * 1024,
     };

@@ -52,7 +52,8 @@ static call *l_new_call_memory(lua_State *L) {
 
 static handle *l_check_store(lua_State *L) {
     handle *h = luaL_testudata(L, 1, store_type);
-    if (h == NULL) l_throwf(L, HF_MISUSE, "expected a store before the arguments: call its methods with a colon");
+    if (h == NULL)
+        l_throwf(L, HF_MISUSE, "expected a store before the arguments: call its methods with a colon");
     if (h->store == NULL) l_throwf(L, HF_CLOSED, "the store is closed");
     return h;
 }

@@ -14,7 +14,10 @@
 
 enum { MAX_ID = 128, MAX_ROLE = 64, MAX_LIMIT = 1000000 };
 
-/* What a check is about: the bounds, the code of a failure (HF_INVALID or HF_BAD_RESULT), where to put it. */
+/* The bounds of what is checked for its form alone. */
+static const hf__limits form = {.content = SIZE_MAX, .metadata = SIZE_MAX, .depth = HF__JSON_DEPTH};
+
+/* What a check is about: the bounds, the code of a failure, where to put it. */
 struct check {
     const hf__limits *limits;
     hf_code code;
@@ -38,8 +41,10 @@ static size_t max_size(hf__field_type type, const hf__limits *limits) {
 /* The expectation of a type, with its bound where that is an option. */
 static const char *expectation(hf__field_type type, const hf__limits *limits, char *buffer, size_t size) {
     const char *expected = hf__type_expectation(type);
-    if (type != HF__T_TEXT && type != HF__T_CONTENT && type != HF__T_OBJECT) return expected;
-    snprintf(buffer, size, "%s of at most %zu bytes", expected, max_size(type, limits));
+    size_t most = max_size(type, limits);
+    bool bounded = type == HF__T_TEXT || type == HF__T_CONTENT || type == HF__T_OBJECT;
+    if (!bounded || most == SIZE_MAX) return expected;
+    snprintf(buffer, size, "%s of at most %zu bytes", expected, most);
     return buffer;
 }
 
@@ -125,8 +130,13 @@ static int check_list(const struct check *check, const hf__field *field, const v
         int code = check_item(check, field, list.items, i);
         if (code == HF_OK) continue;
         bool of_text = field->type == HF__T_IDS || field->type == HF__T_STATES;
-        if (of_text) hf__error_prefix(check->err, "item %zu of ", i);
-        if (!of_text) hf__error_prefix(check->err, "%s[%zu]: ", field->name, i);
+        if (field->type == HF__T_OPS) {
+            hf__error_in_batch(check->err, (const hf_op *)list.items + i, i);
+        } else if (of_text) {
+            hf__error_prefix(check->err, "item %zu of ", i);
+        } else {
+            hf__error_prefix(check->err, "%s[%zu]: ", field->name, i);
+        }
         return code;
     }
     return HF_OK;
@@ -286,8 +296,7 @@ static int check_nested_result(const struct check *check, const hf_result *resul
     return check_result(check, def, result);
 }
 
-int hf__result_check(const hf__op_def *def, const hf_result *result, const hf__limits *limits,
-                     hf_error *err) {
+int hf__result_check(const hf__op_def *def, const hf_result *result, hf_error *err) {
     if (result->op == NULL || strcmp(result->op, def->name) != 0) {
         const hf__op_def *found = result->op != NULL ? hf__op_find(result->op, strlen(result->op)) : NULL;
         return hf__fail(err, HF_BAD_RESULT, "field \"op\": expected \"%s\", found %s", def->name,
@@ -295,7 +304,11 @@ int hf__result_check(const hf__op_def *def, const hf_result *result, const hf__l
                         : result->op != NULL ? "no op's name"
                                              : "none");
     }
-    return check_result(&(struct check){limits, HF_BAD_RESULT, err}, def, result);
+    return check_result(&(struct check){&form, HF_BAD_RESULT, err}, def, result);
+}
+
+int hf__row_check(const hf__record *record, const void *row, hf_error *err) {
+    return check_record(&(struct check){&form, HF_CORRUPT, err}, record, row);
 }
 
 void hf__error_about(hf_error *err, const hf_op *op) {
@@ -307,4 +320,12 @@ void hf__error_about(hf_error *err, const hf_op *op) {
     if (whole && err->message_id[0] == '\0' && hf_op_writes(op->op) == 1) {
         hf__error_copy(err->message_id, sizeof err->message_id, id.data, id.size, 1);
     }
+}
+
+void hf__error_in_batch(hf_error *err, const hf_op *op, size_t index) {
+    static const char batch[] = "batch";
+    if (err == NULL) return;
+    hf__error_about(err, op);
+    memcpy(err->op, batch, sizeof batch);
+    hf__error_prefix(err, "ops[%zu]: ", index);
 }

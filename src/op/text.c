@@ -13,10 +13,7 @@
 
 /* ---- From JSON --------------------------------------------------------------------------------- */
 
-enum {
-    ENVELOPE = 4,    /* levels of nesting around an object: op, ops, batch, and one to spare */
-    SHOWN_BYTES = 40 /* of a number, in a message */
-};
+enum { SHOWN_BYTES = 40 }; /* of a number, in a message */
 
 struct reader {
     hf__arena *arena;
@@ -66,7 +63,7 @@ static int read_ops(const struct reader *reader, const hf__field *field, const h
     for (const hf__value *item = list->is.items.first; item != NULL; item = item->next, count++) {
         int code = read_op(reader, item, true, &ops[count], err);
         if (code == HF_OK) continue;
-        hf__error_prefix(err, "%s[%zu]: ", field->name, count);
+        hf__error_in_batch(err, &ops[count], count);
         return code;
     }
     *MEMBER(const hf_op *, base, field) = ops;
@@ -147,7 +144,7 @@ static int read_context(const struct reader *reader, const hf__value *map, hf_op
         const hf__field *field = hf__record_find(&hf__context_record, NULL, item->key, &is_group);
         /* A turn 0 is told as it is; the member's 0 says that there is none. */
         bool zero = item->type == HF__INT && item->is.integer == 0;
-        if (field != NULL && !zero) {
+        if (field != NULL && !(zero && field->type == HF__T_COUNT)) {
             code = read_field(reader, field, item, context, err);
             if (code != HF_OK) hf__error_prefix(err, "ctx: ");
             continue;
@@ -219,7 +216,8 @@ int hf__op_from_json(hf__arena *arena, hf_text json, const hf__limits *limits, h
         return hf__fail(err, HF_INVALID, "expected an op of at most %zu bytes of JSON, found %zu",
                         limits->json, json.size);
     }
-    int code = hf__json_parse(arena, json, limits->depth + ENVELOPE, &value, err);
+    /* The depth of a field is for the check of the op, whose error can name it. */
+    int code = hf__json_parse(arena, json, HF__JSON_DEPTH, &value, err);
     return code == HF_OK ? read_op(&(struct reader){arena, limits}, value, false, out, err) : code;
 }
 

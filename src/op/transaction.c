@@ -52,8 +52,8 @@ static int try_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op
                     hf_error *err) {
     result->op = def->name;
     int code = txn->terminal->exec(txn->terminal->data, op, result, err);
-    if (code != HF_OK || txn->answer_limits == NULL) return code;
-    code = hf__result_check(def, result, txn->answer_limits, err);
+    if (code != HF_OK || !txn->checks_answers) return code;
+    code = hf__result_check(def, result, err);
     if (code != HF_OK) hf__error_prefix(err, "the terminal's answer: ");
     return code;
 }
@@ -71,8 +71,7 @@ static int try_all(hf__transaction *txn, const hf__op_def *def, const hf_op *op,
         int code =
             try_exec(txn, hf__op_find(inside->op, strlen(inside->op)), inside, &result->results[i], err);
         if (code == HF_OK) continue;
-        hf__error_about(err, inside);
-        hf__error_prefix(err, "ops[%zu]: ", i);
+        hf__error_in_batch(err, inside, i);
         return code;
     }
     return HF_OK;

@@ -9,8 +9,8 @@
 
 typedef struct hf__transaction {
     const hf_terminal *terminal;
-    const hf__limits *answer_limits; /* of a terminal whose answers are checked; NULL for one that is ours */
-    bool wants_write;                /* the host's op is a write: the lock is taken at the first touch */
+    bool checks_answers; /* the terminal is the host's own */
+    bool wants_write;    /* the host's op is a write: the lock is taken at the first touch */
     enum { HF__IDLE, HF__READING, HF__WRITING } phase;
     bool seen;  /* a layer has seen a result of it: no silent second try */
     int broken; /* the code of an undo or release that failed: all that is left is to roll back; else 0 */

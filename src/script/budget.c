@@ -59,16 +59,20 @@ bool hf__budget_is_spent(hf__budget *budget) {
 
 void l_budget_check(lua_State *L, hf__budget *budget) {
     if (budget == NULL || !hf__budget_is_spent(budget)) return;
-    char message[96];
-    hf__budget_describe(budget, message, sizeof message);
-    l_throwf(L, budget->spent, "%s", message);
+    l_push_breach(L, budget);
+    lua_error(L);
 }
 
 void l_budget_charge(lua_State *L, hf__budget *budget, size_t work) {
     if (budget == NULL) return;
-    budget->instructions -= (int64_t)(work < INT32_MAX ? work : INT32_MAX);
+    if (work > INT32_MAX) work = INT32_MAX;
+    budget->instructions -= (int64_t)work;
     if (budget->instructions < 0) spend(budget, HF_TIMEOUT);
-    if (work >= (size_t)budget->interval) look_at_the_watch(budget);
+    budget->unwatched += work;
+    if (budget->unwatched >= (size_t)budget->interval) {
+        budget->unwatched = 0;
+        look_at_the_watch(budget);
+    }
     l_budget_check(L, budget);
 }
 
@@ -87,6 +91,8 @@ size_t hf__budget_left(const hf__budget *budget) {
 
 void l_budget_room(lua_State *L, hf__budget *budget, size_t size) {
     if (size <= hf__budget_left(budget)) return;
+    lua_gc(L, LUA_GCCOLLECT);
+    if (size <= hf__budget_left(budget)) return;
     spend(budget, HF_MEMORY);
     l_budget_check(L, budget);
 }
@@ -102,8 +108,7 @@ static bool is_crowded(const hf__budget *budget, const void *memory, size_t kind
 /* Lua collects its garbage and asks once more; only then has a script gone too far. The buffers of Lua's library
  * never ask again. */
 static bool is_refused(hf__budget *budget, const void *memory, size_t kind, size_t more, size_t size) {
-    bool again =
-        budget->refusal.open && budget->refusal.memory == memory && budget->refusal.size == size;
+    bool again = budget->refusal.open && budget->refusal.memory == memory && budget->refusal.size == size;
     if (budget->refusal.open && !again) spend(budget, HF_MEMORY);
     bool crowded = is_crowded(budget, memory, kind, size);
     budget->refusal.open = false;
@@ -170,6 +175,7 @@ void hf__budget_begin(hf__budget *budget) {
     budget->logged = 0;
     budget->running = false;
     budget->spent = HF_OK;
+    budget->told = false;
     set_interval(budget, budget->used > HEAVY ? HEAVY_HOOK_INSTRUCTIONS : HOOK_INSTRUCTIONS);
 }
 
@@ -179,9 +185,13 @@ void hf__budget_resume(hf__budget *budget) {
     budget->running = true;
 }
 
+int64_t hf__budget_time_left(const hf__budget *budget) {
+    return budget->running ? budget->deadline - hf__trace_now() : budget->time_left;
+}
+
 void hf__budget_pause(hf__budget *budget) {
     if (budget == NULL || !budget->running) return;
-    budget->time_left = budget->deadline - hf__trace_now();
+    budget->time_left = hf__budget_time_left(budget);
     budget->running = false;
 }
 

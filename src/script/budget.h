@@ -26,6 +26,7 @@ typedef struct hf__budget {
     lua_State *L; /* the state's main thread: the sandbox has no others */
     hf__budget_limits limits;
     hf_code spent;        /* HF_OK, or why nothing more runs: HF_TIMEOUT or HF_MEMORY */
+    bool told;            /* its error has been made (l_push_breach) */
     int interval;         /* instructions between two looks at the budget */
     int64_t deadline;     /* on the monotonic clock, while the watch runs */
     int64_t time_left;    /* while it does not */
@@ -33,7 +34,8 @@ typedef struct hf__budget {
     int64_t instructions; /* left for this op */
     size_t used;          /* bytes allocated in the state */
     size_t cap;           /* the most that may be, while a script runs */
-    size_t allocated;     /* since the watch was looked at last */
+    size_t allocated;     /* bytes, and */
+    size_t unwatched;     /* instructions, since the watch was looked at last */
     struct {
         bool open; /* Lua has not asked again since */
         const void *memory;
@@ -73,6 +75,9 @@ void l_budget_check(lua_State *L, hf__budget *budget);
 
 /* Charges work done in C, in instructions; throws where that spends the budget. */
 void l_budget_charge(lua_State *L, hf__budget *budget, size_t work);
+
+/* The time that is left. */
+int64_t hf__budget_time_left(const hf__budget *budget);
 
 /* Throws, the budget being spent, where `size` more bytes would go past the memory. For memory of C's own. */
 void l_budget_room(lua_State *L, hf__budget *budget, size_t size);

@@ -28,7 +28,8 @@ int hf__chain_check_name(const hf__chain *chain, const char *name, hf_error *err
     size_t most = sizeof chain->layers->name - 1;
     if (strlen(name) > most || !is_kebab(name))
         return hf__fail(err, HF_INVALID,
-                        "layer name \"%.80s\": expected lower-case words joined by '-', at most %zu bytes",
+                        "layer name \"%.80s\": expected lower-case words joined by '-', at most %zu bytes; a "
+                        "middleware without `name` bears the file's name",
                         name, most);
     for (size_t i = 0; i < chain->count; i++)
         if (strcmp(chain->layers[i].name, name) == 0)

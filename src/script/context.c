@@ -15,14 +15,14 @@ static const char context_key = 0;
 
 hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def) {
     hf__call *call = lua_newuserdatauv(L, sizeof *call, 3);
-    *call = (hf__call){.generation = visit->generation, .def = def, .position = position};
+    *call = (hf__call){.vm = visit->vm, .generation = visit->generation, .def = def, .position = position};
     lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
     lua_setmetatable(L, -2);
     return call;
 }
 
 hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what) {
-    for (hf__visit *visit = l_vm_of(L)->visit; visit != NULL; visit = visit->outer)
+    for (hf__visit *visit = call->vm->visit; visit != NULL; visit = visit->outer)
         if (visit->generation == call->generation) {
             l_budget_check(L, visit->vm->budget);
             return visit;

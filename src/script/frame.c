@@ -227,8 +227,7 @@ static int run_batch(hf__frame *frame, const hf_op *batch, hf_result *result, hf
         int rc = hf__host_mint(frame->host, def, &op, id, err);
         if (rc == HF_OK) rc = hf__frame_descend(frame, frame->batch_from, def, &op, &result->results[i], err);
         if (rc != HF_OK) {
-            hf__error_about(err, &op);
-            hf__error_prefix(err, "ops[%zu]: ", i);
+            hf__error_in_batch(err, &op, i);
             return rc;
         }
     }
@@ -257,7 +256,7 @@ int hf__frame_run(hf__frame *frame, const hf__op_def *def, const hf_op *op, hf_r
                   hf_error *err) {
     int rc = hf__frame_descend(frame, 0, def, op, result, err);
     if (rc == HF_OK) {
-        rc = hf__result_check(def, result, &frame->host->limits, err);
+        rc = hf__result_check(def, result, err);
         if (rc == HF_OK && def->kind == HF__KIND_batch && result->results_count != op->ops_count)
             rc = hf__fail(err, HF_BAD_RESULT, "the batch of %zu ops was answered with %zu results",
                           op->ops_count, result->results_count);
@@ -281,7 +280,8 @@ void hf__frame_log(const hf__visit *visit, hf_level level, const char *layer, co
     char text[4096];
     hf__error_copy(text, sizeof text, message, strlen(message), 1);
     int may = hf__budget_may_log(visit->vm->budget, strlen(text) + fields.size);
-    if (may < 0) hf__host_log(visit->frame->host, HF_WARN, layer, "logs too much: no more of this op", (hf_text){0});
+    if (may < 0)
+        hf__host_log(visit->frame->host, HF_WARN, layer, "logs too much: no more of this op", (hf_text){0});
     if (may > 0) hf__host_log(visit->frame->host, level, layer, text, fields);
 }
 
@@ -337,5 +337,6 @@ void hf__frame_end(hf__frame *frame, bool committed) {
     }
     while (frame->used != NULL)
         hf__frame_return_hop(frame, frame->used);
+    hf_result_free(&frame->answer);
     hf__arena_free(&frame->arena);
 }

@@ -32,6 +32,7 @@ typedef struct hf__frame {
     hf__trace *trace; /* NULL: nobody listens */
     bool dry_run;
     hf__visit *visits; /* one for each state that it has entered */
+    hf_result answer;  /* the last one that came up into a state, until it goes on as it was */
 } hf__frame;
 
 /* Runs `op`, checked and with its id, through the chain, and checks the answer. */
@@ -76,6 +77,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
 enum { HF__CALL_RESULT = 1, HF__CALL_CONTEXT, HF__CALL_ERROR };
 
 typedef struct hf__call {
+    hf__vm *vm; /* of the state that it lives in, and lives as long */
     uint64_t generation;
     const hf__op_def *def;
     size_t position;

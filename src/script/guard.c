@@ -74,8 +74,8 @@ static int l_rep(lua_State *L) {
         lua_pushliteral(L, "");
         return 1;
     }
-    if (times > INT32_MAX || (size + separator) * (size_t)times > INT32_MAX)
-        l_budget_room(L, budget_of(L), SIZE_MAX - 1);
+    bool absurd = times > INT32_MAX || (size_t)times > INT32_MAX / (size + separator);
+    l_budget_room(L, budget_of(L), absurd ? SIZE_MAX - 1 : (size_t)times * (size + separator));
     size_t work = (size_t)times * ((size + separator) / BYTES + 1);
     l_budget_charge(L, budget_of(L), work);
     return l_original_text(L);
@@ -118,12 +118,22 @@ static size_t l_check_plain(lua_State *L, int index) {
     return lua_rawlen(L, index);
 }
 
-/* insert, remove: what stands behind the position is moved. */
-static int l_shift(lua_State *L) {
-    size_t length = l_check_plain(L, 1), work = 1;
-    lua_Integer position = lua_isinteger(L, 2) ? lua_tointeger(L, 2) : 0;
-    if (position > 0 && (size_t)position < length) work += length - (size_t)position;
-    l_budget_charge(L, budget_of(L), work);
+/* What stands behind the position at index 2 is moved. */
+static void l_charge_shift(lua_State *L, size_t length) {
+    lua_Integer position = luaL_checkinteger(L, 2);
+    if (position > 0 && (size_t)position < length)
+        l_budget_charge(L, budget_of(L), length - (size_t)position);
+}
+
+static int l_insert(lua_State *L) {
+    size_t length = l_check_plain(L, 1);
+    if (lua_gettop(L) > 2) l_charge_shift(L, length);
+    return l_original(L);
+}
+
+static int l_remove(lua_State *L) {
+    size_t length = l_check_plain(L, 1);
+    if (lua_gettop(L) > 1) l_charge_shift(L, length);
     return l_original(L);
 }
 
@@ -261,6 +271,12 @@ static int l_setmetatable(lua_State *L) {
             return luaL_error(L, "a metatable with %s is not allowed here", refused[i]);
         lua_pop(L, 1);
     }
+    lua_pushliteral(
+        L, "__call"); /* of a __call of a __call …: Lua 5.4 follows them in the square of their number */
+    int call = lua_rawget(L, 2);
+    if (call != LUA_TNIL && call != LUA_TFUNCTION)
+        return luaL_error(L, "a metatable whose __call is no function is not allowed here");
+    lua_settop(L, 2);
     lua_newtable(L);
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         lua_pushstring(L, events[i]);
@@ -303,10 +319,10 @@ static const struct {
     {"string.unpack", l_unpack_text},
     {"string.upper", l_takes_text},
     {"table.concat", l_concat},
-    {"table.insert", l_shift},
+    {"table.insert", l_insert},
     {"table.move", l_move},
     {"table.pack", l_gives},
-    {"table.remove", l_shift},
+    {"table.remove", l_remove},
     {"table.sort", l_sort},
     {"table.unpack", l_unpack},
     {"utf8.char", l_gives},

@@ -132,7 +132,8 @@ void hf__hoard_settle(hf__chain *chain, hf__vm *vm, hf_error *err) {
         hf__layer_def *layer = find_heaviest(chain, vm, &size);
         if (layer == NULL || hf__lua_enter(vm->L, l_stop, layer, 0, NULL) != HF_OK) break;
         hf__lua_enter(vm->L, l_collect, NULL, 0, NULL);
-        hf__fail(err, HF_MEMORY, "is stopped until it is loaded anew: of the %zu bytes for all scripts it keeps %zu",
+        hf__fail(err, HF_MEMORY,
+                 "is stopped until it is loaded anew: of the %zu bytes for all scripts it keeps %zu",
                  budget->limits.memory, size);
         hf__error_copy(err->layer, sizeof err->layer, layer->name, strlen(layer->name), 1);
     }

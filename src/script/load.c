@@ -136,6 +136,8 @@ void l_layer_define(lua_State *L, int index, const hf__chain *chain, const char 
         lua_pushvalue(L, index);
         l_handle(L, hf__default_kinds(), out);
     } else if (lua_type(L, index) == LUA_TTABLE) {
+        if (lua_getmetatable(L, index)) /* what is read must stay in the table */
+            l_throwf(L, HF_INVALID, "the middleware's table has a metatable: expected a plain table");
         l_check_fields(L, index);
         if (lua_getfield(L, index, "name") == LUA_TSTRING)
             name = lua_tostring(L, -1); /* the table keeps it */

@@ -24,6 +24,8 @@ static void l_settle_result(lua_State *L, const hf__call *call, int call_index) 
     }
     if (lua_type(L, -1) != LUA_TTABLE)
         l_throwf(L, HF_BAD_RESULT, "returned a %s: expected a result, a table", luaL_typename(L, -1));
+    if (lua_getmetatable(L, -1))
+        l_throwf(L, HF_BAD_RESULT, "returned a result with a metatable: expected a plain table");
     lua_pushliteral(L, "op");
     const char *op = lua_rawget(L, -2) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     if (op == NULL)
@@ -35,24 +37,28 @@ static void l_settle_result(lua_State *L, const hf__call *call, int call_index) 
     lua_pop(L, 1);
 }
 
-/* (op, ctx) -> the answer's table: the layer's function, and what it returned. */
-static int l_handle(lua_State *L) {
-    hf__call *call = lua_touserdata(L, 2);
-    hf__visit *visit = l_visit_of(L, call, "ctx");
+/* [op table, ctx, at `op`] -> [answer's table]: the layer's function, and what it returned. */
+static void l_handle(lua_State *L, const hf__visit *visit, hf__call *call, int op) {
     const hf__layer_def *layer = &visit->frame->chain->layers[call->position];
     int most = visit->frame->chain->quarantine_after;
     if (most > 0 && layer->breaches >= most)
-        return l_throwf(L, HF_TIMEOUT, "is in quarantine: it went past a budget %d times", layer->breaches);
-    if (layer->stopped) return l_throwf(L, HF_MEMORY, "is stopped until it is loaded anew: it kept too much memory");
+        l_throwf(L, HF_TIMEOUT, "is in quarantine: it went past a budget %d times", layer->breaches);
+    if (layer->stopped) l_throwf(L, HF_MEMORY, "is stopped until it is loaded anew: it kept too much memory");
     lua_rawgeti(L, LUA_REGISTRYINDEX, layer->handlers[call->def->kind]);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, op);
+    lua_pushvalue(L, op + 1);
     lua_pushcclosure(L, l_next, 1);
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, op + 1);
     lua_call(L, 3, 1);
     call->returned = true;
     l_budget_check(L, visit->vm->budget); /* a script may have swallowed it */
-    l_settle_result(L, call, 2);
+    l_settle_result(L, call, op + 1);
+}
+
+/* (op table, ctx) -> answer's table */
+static int l_handle_protected(lua_State *L) {
+    hf__call *call = lua_touserdata(L, 2);
+    l_handle(L, call->vm->visit, call, 1);
     return 1;
 }
 
@@ -67,7 +73,7 @@ static bool l_is_own_slip(lua_State *L, const hf__call *call, const hf__visit *v
 
 /* [op, ctx] -> [answer's table]: a layer whose slips are logged, and passed over. It works on copies. */
 static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int op) {
-    lua_pushcfunction(L, l_handle);
+    lua_pushcfunction(L, l_handle_protected);
     l_push_copy(L, op);
     lua_pushvalue(L, op + 1);
     if (l_protected_call(L, 2, 1) == LUA_OK) return;
@@ -92,23 +98,25 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
     const char *outer_op = visit->op;
     visit->layer = position; /* whoever catches an error puts the outer ones back */
     visit->op = def->name;
+    size_t turns = visit->turns_count;
+    const hf__budget *budget = visit->vm->budget;
+    if (budget != NULL && turns < HF__MOST_TURNS)
+        visit->turns[visit->turns_count++] =
+            (hf__turn){position, def->name, hf__budget_time_left(budget), budget->instructions, budget->used};
     hf__trace *trace = visit->frame->trace;
     hf__step *outer = trace != NULL ? trace->open : NULL; /* ended by whoever catches an error */
     hf__call *call = l_new_call(L, visit, position, def);
     call->step = hf__trace_begin(trace, hf__frame_layer_name(visit->frame, position), def->name);
     if (call->step != NULL) call->step->given = hf__trace_table(trace, L, op);
-    if (visit->frame->chain->layers[position].tolerated) {
+    if (visit->frame->chain->layers[position].tolerated)
         l_call_tolerated(L, visit, call, op);
-    } else {
-        lua_pushcfunction(L, l_handle);
-        lua_pushvalue(L, op);
-        lua_pushvalue(L, op + 1);
-        lua_call(L, 2, 1);
-    }
+    else
+        l_handle(L, visit, call, op);
     if (call->step != NULL) call->step->gave = hf__trace_table(trace, L, -1);
     hf__trace_end(trace, outer, NULL);
     visit->layer = outer_layer;
     visit->op = outer_op;
+    visit->turns_count = turns;
     lua_replace(L, op);
     lua_settop(L, op);
 }
@@ -151,6 +159,7 @@ static int l_descend_protected(lua_State *L) {
     hf__frame *frame = visit->frame;
     hf_error err;
     lua_settop(L, 1);
+    if (lua_getmetatable(L, 1)) l_throwf(L, HF_INVALID, "the op has a metatable: expected a plain table");
     const hf__op_def *def = l_op_def(L, 1);
     l_budget_charge(L, visit->vm->budget, DESCENT_COST);
     if (!way->nested && hf__frame_may_become(way->call->def, def, &err) != HF_OK) l_throw_own(L, &err);
@@ -162,18 +171,23 @@ static int l_descend_protected(lua_State *L) {
     }
     hf__hop *hop = hf__frame_take_hop(frame);
     if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
-    l_read_op(L, 1, &hop->arena, &frame->host->limits, def, &hop->op);
-    l_budget_charge(L, visit->vm->budget, hop->arena.size / 4 + hop->op.ops_count * DESCENT_COST);
-    if (hf__op_check(&hop->op, &frame->host->limits, NULL, &err) != HF_OK) {
-        err.op[0] = '\0'; /* the slip is in the layer's work on the op that it was given */
-        return l_throw_own(L, &err);
+    if (l_is_op(L, 1, def, visit->given)) {
+        hop->op = *visit->given;
+    } else {
+        l_read_op(L, 1, &hop->arena, &frame->host->limits, def, &hop->op);
+        l_budget_charge(L, visit->vm->budget, hop->arena.size / 4 + hop->op.ops_count * DESCENT_COST);
+        if (hf__op_check(&hop->op, &frame->host->limits, NULL, &err) != HF_OK) {
+            err.op[0] = '\0'; /* the slip is in the layer's work on the op that it was given */
+            return l_throw_own(L, &err);
+        }
     }
     hf__budget_pause(visit->vm->budget);
-    int64_t begun = way->nested ? hf__trace_now() : 0;
+    bool nested = frame->depth > 0; /* the op, or one around it, came from ctx:exec */
+    int64_t begun = nested ? hf__trace_now() : 0;
     int rc = hf__frame_descend(frame, way->call->position + 1, def, &hop->op, &hop->result, &err);
-    int64_t us = way->nested ? (hf__trace_now() - begun) / 1000 : 0;
+    int64_t us = nested ? (hf__trace_now() - begun) / 1000 : 0;
     hf__budget_resume(visit->vm->budget);
-    if (way->nested)
+    if (nested)
         l_budget_charge(L, visit->vm->budget, (size_t)(us < MOST_US_CHARGED ? us : MOST_US_CHARGED) * 10);
     else
         hf__budget_grant(visit->vm->budget); /* what the op itself brings */
@@ -182,7 +196,12 @@ static int l_descend_protected(lua_State *L) {
         return l_throw(L, &err);
     }
     l_push_result(L, &hop->arena, def, &hop->result);
-    if (!way->nested) hf__budget_granted(visit->vm->budget);
+    if (!nested) {
+        hf__budget_granted(visit->vm->budget);
+        hf_result_free(&frame->answer);
+        frame->answer = hop->result;
+        hop->result = (hf_result){0};
+    }
     hf__frame_return_hop(frame, hop);
     return 1;
 }
@@ -208,7 +227,7 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
         l_push_error(L, &err);
         return LUA_ERRRUN;
     }
-    size_t layer = visit->layer;
+    size_t layer = visit->layer, turns = visit->turns_count;
     const char *op = visit->op;
     unsigned depth = frame->depth;
     lua_Integer after_count = visit->after_count;
@@ -227,8 +246,15 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     lua_pushlightuserdata(L, &way);
     int status = l_protected_call(L, 2, 1);
     visit->vm->L = entry;
+    if (lua_type(L, index) == LUA_TTABLE &&
+        lua_getmetatable(L, index)) { /* what a layer below did stays there */
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        lua_setmetatable(L, index);
+    }
     visit->layer = layer;
     visit->op = op;
+    visit->turns_count = turns;
     frame->depth = depth;
     frame->batch_from = batch_from;
     if (status != LUA_OK) {
@@ -295,7 +321,12 @@ static int l_enter(lua_State *L) {
     l_call_layer(L, in->visit, in->position, in->def);
     in->visit->layer = in->position; /* a slip in the answer is told as this layer's */
     in->visit->op = in->def->name;
-    l_read_result(L, -1, &in->arena, &frame->host->limits, in->def, in->result);
+    if (l_is_result(L, -1, in->def, &frame->answer)) {
+        *in->result = frame->answer;
+        frame->answer = (hf_result){0};
+    } else {
+        l_read_result(L, -1, &in->arena, &frame->host->limits, in->def, in->result);
+    }
     return 0;
 }
 
@@ -310,8 +341,10 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     hf__visit *visit = hf__frame_visit(frame, frame->chain->layers[position].vm);
     if (visit == NULL) return hf__fail_memory(err);
     entry in = {frame, visit, position, def, op, result, {0}};
-    size_t layer = visit->layer;
+    size_t layer = visit->layer, turns = visit->turns_count;
     const char *outer_op = visit->op;
+    const hf_op *given = visit->given;
+    visit->given = op;
     hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
     if (layer == SIZE_MAX) hf__budget_begin(visit->vm->budget); /* in a batch, each op has its own */
     hf__budget_resume(visit->vm->budget);
@@ -327,5 +360,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     if (rc != HF_OK) hf__trace_end(frame->trace, outer, err->name);
     visit->layer = layer;
     visit->op = outer_op;
+    visit->given = given;
+    visit->turns_count = turns;
     return rc;
 }

@@ -49,6 +49,11 @@ void l_push_copy(lua_State *L, int index);
 void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op);
 void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result);
 
+/* Whether the table at `index` says what the op or the answer does, to the byte, so that it need be neither read nor
+ * checked. False also where that would take more than a look. [-0, +0] */
+bool l_is_op(lua_State *L, int index, const hf__op_def *def, const hf_op *op);
+bool l_is_result(lua_State *L, int index, const hf__op_def *def, const hf_result *result);
+
 /* The op that the table at `index` names; throws HF_INVALID for what is no op. [-0, +0] */
 const hf__op_def *l_op_def(lua_State *L, int index);
 

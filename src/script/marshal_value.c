@@ -327,11 +327,15 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
     hf_error err;
     index = lua_absindex(L, index);
     luaL_checkstack(L, 6, NULL);
+    hf_text origin = origin_of(L, index);
     reading r = {arena, limits->depth, limits->metadata, code, what, l_vm_of(L)->budget, SIZE_MAX, 0};
+    if (origin.data != NULL) { /* what came from the store may be beyond the bounds of this handle */
+        r.depth = 500;
+        if (r.bytes / 2 < origin.size) r.bytes = 2 * origin.size;
+    }
     hf__value *value = l_read_any(L, index, &r);
     if (value->type == HF__LIST)
         l_throwf(L, code, "%s: expected a table with names as keys, found a list", what);
-    hf_text origin = origin_of(L, index);
     const hf__value *before;
     if (origin.data != NULL && hf__json_parse(arena, origin, 500, &before, &err) == HF_OK) {
         l_sort_maps(L, (hf__value *)before, arena);

@@ -100,7 +100,7 @@ static int l_with_arena(lua_State *L, lua_CFunction body) {
     return 1;
 }
 
-#define NODE_COST ((size_t)256) /* bytes that a JSON value takes while it is decoded, at most */
+#define NODE_COST ((size_t)192) /* bytes that a JSON value takes while it is decoded, at most */
 
 static int l_decode(lua_State *L) {
     hf_text text;

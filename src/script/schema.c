@@ -84,7 +84,7 @@ static void l_apply_rules(lua_State *L, int schema, int config) {
 static void l_unknown_key(lua_State *L, int schema, const char *key) {
     lua_pushliteral(L, "");
     int names = lua_gettop(L);
-    for (lua_pushnil(L); lua_next(L, schema); lua_pop(L, 1)) {
+    for (lua_pushnil(L); lua_next(L, schema) && lua_rawlen(L, names) < 1000; lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING) continue;
         lua_pushfstring(L, "%s %s", lua_tostring(L, names), lua_tostring(L, -2));
         lua_replace(L, names);

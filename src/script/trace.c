@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "op/text.h"
 #include "script/marshal.h"
+#include "script/vm.h"
 
 /* Bytes that are kept of one op's way: a layer may go it very often. What comes after is left out. */
 #define MOST_KEPT ((size_t)64 << 20)
@@ -98,7 +99,12 @@ hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
     lua_pushcfunction(L, l_read_table);
     lua_pushvalue(L, index);
     lua_pushlightuserdata(L, &r);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) { /* what is no JSON is told by those who need it */
+    hf__budget *budget = l_vm_of(L)->budget;
+    bool running = budget != NULL && budget->running;
+    if (running) hf__budget_pause(budget); /* what is told of a script is no work of its own */
+    int status = lua_pcall(L, 2, 0, 0);
+    if (running) hf__budget_resume(budget);
+    if (status != LUA_OK) { /* what is no JSON is told by those who need it */
         lua_pop(L, 1);
         return (hf_text){0};
     }

@@ -17,6 +17,11 @@
 
 static const char vm_key = 0;
 
+/* A new cycle begins once the memory has grown to four times what the last one left: most garbage is an op's tables,
+ * and each cycle goes over the libraries as well. The budget's cap holds all the same. */
+enum { GC_PAUSE = 400 };
+static const char breach_key = 0; /* the error of the budget that was spent last */
+
 static const luaL_Reg safe_libraries[] = {{"_G", luaopen_base},
                                           {"table", luaopen_table},
                                           {"string", luaopen_string},
@@ -56,6 +61,7 @@ hf__vm *hf__vm_new(const hf__budget_limits *limits) {
     }
     if (vm != NULL && vm->L != NULL) {
         budget->L = vm->L;
+        lua_gc(vm->L, LUA_GCINC, GC_PAUSE, 0, 0);
         if (limits != NULL) {
             budget->limits = *limits;
             vm->budget = budget;
@@ -141,31 +147,52 @@ static bool l_has_code(lua_State *L, int index) {
     return good;
 }
 
-/* (error) -> error: past a budget it is the budget's, whatever was raised on the way. One that has its traceback was
- * described before, in the layer that it names. */
-static int l_describe_breach(lua_State *L, const hf__budget *budget) {
-    if (l_is_error(L, 1)) {
-        lua_pushliteral(L, "traceback");
-        bool described = lua_rawget(L, 1) == LUA_TSTRING;
-        lua_settop(L, 1);
-        if (described) return 1;
+/* The turn that a breach is due to: the innermost that has used up half of the budget itself, with what ran on its
+ * behalf; else the one that runs. */
+static const hf__turn *blamed_turn(const hf__visit *visit, const hf__budget *budget) {
+    const hf__budget_limits *limits = &budget->limits;
+    const hf__turn *last = visit->turns_count > 0 ? &visit->turns[visit->turns_count - 1] : NULL;
+    int64_t left = hf__budget_time_left(budget);
+    for (const hf__turn *turn = last; turn != NULL && turn >= visit->turns; turn--) {
+        bool time = turn->time - left >= limits->time_ns / 2;
+        bool instructions = turn->instructions - budget->instructions >= limits->instructions / 2;
+        bool memory = budget->used > turn->used && budget->used - turn->used >= limits->memory / 2;
+        if (budget->spent == HF_MEMORY ? memory : time || instructions) return turn;
     }
-    char message[96];
-    hf_error err;
-    hf__budget_describe(budget, message, sizeof message);
-    hf__fail(&err, budget->spent, "%s", message);
-    l_push_error(L, &err);
-    luaL_traceback(L, L, NULL, 1);
-    l_set_raw(L, -2, "traceback");
-    l_say_where(L);
-    return 1;
+    return last;
+}
+
+void l_push_breach(lua_State *L, hf__budget *budget) {
+    luaL_checkstack(L, 8, NULL);
+    if (!budget->told) {
+        char message[96];
+        hf_error err;
+        const hf__visit *visit = l_vm_of(L)->visit;
+        const hf__turn *turn = visit != NULL ? blamed_turn(visit, budget) : NULL;
+        hf__budget_describe(budget, message, sizeof message);
+        hf__fail(&err, budget->spent, "%s", message);
+        if (turn != NULL) {
+            const char *layer = hf__frame_layer_name(visit->frame, turn->position);
+            hf__error_copy(err.layer, sizeof err.layer, layer, strlen(layer), 1);
+            hf__error_copy(err.op, sizeof err.op, turn->op, strlen(turn->op), 1);
+        }
+        hf__budget_grant(budget);
+        l_push_error(L, &err);
+        luaL_traceback(L, L, NULL, 0);
+        l_set_raw(L, -2, "traceback");
+        l_say_where(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &breach_key);
+        hf__budget_granted(budget);
+        budget->told = true;
+    }
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &breach_key);
 }
 
 /* (what Lua raised without asking the handler) -> error table. */
 static int l_describe_bare(lua_State *L) {
     hf__budget *budget = l_vm_of(L)->budget;
     hf__budget_grant(budget);
-    if (budget != NULL && hf__budget_is_spent(budget)) return l_describe_breach(L, budget);
+    if (budget != NULL && hf__budget_is_spent(budget)) return l_push_breach(L, budget), 1;
     hf_error err;
     const char *text = lua_tostring(L, 1);
     if (text != NULL && strcmp(text, "not enough memory") == 0)
@@ -182,7 +209,7 @@ static int l_describe_error(lua_State *L) {
     hf__budget *budget = l_vm_of(L)->budget;
     hf__budget_grant(budget); /* whoever made the protected call takes it back */
     luaL_checkstack(L, 8, NULL);
-    if (budget != NULL && hf__budget_is_spent(budget)) return l_describe_breach(L, budget);
+    if (budget != NULL && hf__budget_is_spent(budget)) return l_push_breach(L, budget), 1;
     if (l_is_error(L, 1)) return 1;
     bool table = lua_type(L, 1) == LUA_TTABLE && !lua_getmetatable(L, 1);
     if (table && l_has_code(L, 1)) {

@@ -10,6 +10,17 @@
 
 struct hf__frame;
 
+/* A layer's turn, and what was left, and in use, when it began. */
+typedef struct hf__turn {
+    size_t position;
+    const char *op;
+    int64_t time, instructions;
+    size_t used;
+} hf__turn;
+
+/* Each takes several C levels of Lua's two hundred. */
+enum { HF__MOST_TURNS = 80 };
+
 /* One op's stay in one state. An op of another store may run within it, on a host's state. */
 typedef struct hf__visit {
     struct hf__vm *vm;
@@ -18,10 +29,13 @@ typedef struct hf__visit {
     struct hf__visit *next;  /* the same op's stay in another state */
     uint64_t generation;     /* what a `ctx` or `next` must bear to be of this op */
     int shared;              /* registry references, LUA_NOREF until needed: ctx.shared, */
-    int after;               /* and the functions to call after the commit, each behind its layer's position */
+    int after; /* and the functions to call after the commit, each behind its layer's position */
     lua_Integer after_count; /* of both */
     size_t layer;            /* the position of the layer that runs; SIZE_MAX for none */
     const char *op;          /* the name of the op that it was given */
+    const hf_op *given;      /* what the state was entered with last, checked */
+    size_t turns_count;      /* turns in one another; kept for states with a budget */
+    hf__turn turns[HF__MOST_TURNS];
 } hf__visit;
 
 typedef struct hf__vm {
@@ -40,6 +54,9 @@ void hf__vm_free(hf__vm *vm);
 
 /* The vm of the state that L belongs to; a host's state gets one at its first use. [-0, +0] */
 hf__vm *l_vm_of(lua_State *L);
+
+/* The error of a budget that is spent, made when it is first asked for. [-0, +1] */
+void l_push_breach(lua_State *L, hf__budget *budget);
 
 /* Gives the error table on the top the layer and the op that run just now. [-0, +0] */
 void l_say_where(lua_State *L);

@@ -18,6 +18,9 @@
 #include "op/ops.def"
 #include "op/ops_undef.h"
 
+/* Makes `code`, which a check of a stored row gave, an error that names the row. Returns the code. */
+int hf__row_fail(const char *table, hf_text id, int code, hf_error *err);
+
 /* Runs a query of HF__MESSAGE_COLUMNS for at most one row, which becomes result->message, and ends it. */
 int hf__query_message(hf__query *query, hf_result *result);
 

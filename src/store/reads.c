@@ -3,20 +3,36 @@
  * store.c.
  */
 #include "base/error.h"
+#include "op/check.h"
 #include "store/ops.h"
 
 enum { DEFAULT_LIMIT = 100, FIRST_ROOM = 16 };
 
 /* ---- Rows -------------------------------------------------------------------------------------- */
 
+int hf__row_fail(const char *table, hf_text id, int code, hf_error *err) {
+    if (code == HF_CORRUPT)
+        hf__error_prefix(err, "%s, id \"%.*s\": ", table, (int)id.size, id.data != NULL ? id.data : "");
+    return code;
+}
+
+/* Anybody may have edited the file: a row that is not what an op would have stored goes no further. */
+static void check_row(hf__query *query, const char *table, hf_text id, const hf__record *record,
+                      const void *row) {
+    if (query->code != HF_OK) return;
+    int code = hf__row_check(record, row, query->err);
+    if (code != HF_OK) hf__query_fail(query, hf__row_fail(table, id, code, query->err));
+}
+
 /* The state stands first, so that an unwanted row costs nothing more. */
 static hf_state read_state(hf__query *query) {
     hf_text name = hf__read_view(query);
     hf_state state = hf__state_of(name);
     if (query->code == HF_OK && state == HF_STATE_ABSENT) {
-        hf__query_fail(query,
-                       hf__fail(query->err, HF_CORRUPT, "messages.state holds \"%.*s\", which is no state",
-                                (int)name.size, name.data != NULL ? name.data : ""));
+        int code = hf__fail(query->err, HF_CORRUPT, "field \"state\": \"%.*s\" is no state", (int)name.size,
+                            name.data != NULL ? name.data : "");
+        hf_text id = hf__read_view(query);
+        hf__query_fail(query, hf__row_fail("messages", id, code, query->err));
     }
     return state;
 }
@@ -30,6 +46,7 @@ static void read_message(hf__query *query, hf_state state, hf_result *result, hf
     out->created_at = hf__read_int(query);
     out->metadata = hf__read_text(query, result);
     out->client_message_id = hf__read_text(query, result);
+    check_row(query, "messages", out->id, &hf__message_record, out);
 }
 
 static void read_conversation(hf__query *query, hf_result *result, hf_conversation *out) {
@@ -40,6 +57,7 @@ static void read_conversation(hf__query *query, hf_result *result, hf_conversati
     out->updated_at = hf__read_int(query);
     out->last_message_at = hf__read_int(query);
     out->metadata = hf__read_text(query, result);
+    check_row(query, "conversations", out->id, &hf__conversation_record, out);
 }
 
 int hf__query_message(hf__query *query, hf_result *result) {

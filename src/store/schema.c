@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -124,16 +125,24 @@ static int create_schema(sqlite3 *db, const char *path, hf_error *err) {
     return code;
 }
 
+static int64_t monotonic_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* The change of mode starts as a reader, so SQLite answers a second process that is at it with BUSY at once
- * and never calls the busy handler: the waiting is done here. */
+ * and never calls the busy handler: the waiting is done here. Preparing reads the schema, and may be BUSY as well,
+ * after it did call the handler. */
 static int turn_to_wal(sqlite3 *db, const char *path, int wait_ms, hf_error *err) {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(db, HF__SQL_WAL, -1, &stmt, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
-    for (int waited = 0; (rc & 0xff) == SQLITE_BUSY && waited < wait_ms; waited += WAL_WAIT_MS) {
-        sqlite3_reset(stmt);
+    int rc;
+    for (int64_t until = monotonic_ms() + wait_ms;;) {
+        rc = sqlite3_prepare_v2(db, HF__SQL_WAL, -1, &stmt, NULL);
+        if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
+        if ((rc & 0xff) != SQLITE_BUSY || monotonic_ms() >= until) break;
+        sqlite3_finalize(stmt);
         sqlite3_sleep(WAL_WAIT_MS);
-        rc = sqlite3_step(stmt);
     }
     int code = HF_OK;
     if (rc != SQLITE_ROW) {

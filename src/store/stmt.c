@@ -37,14 +37,23 @@ static hf_code code_of(sqlite3 *db, int rc) {
     }
 }
 
+/* What SQLite's own words leave open. */
+static const char *advice_on(hf_code code) {
+    switch (code) {
+    case HF_BUSY: return ": another connection holds the store; nothing was stored, try again";
+    case HF_READONLY: return ": the file or its folder is not writable";
+    default: return "";
+    }
+}
+
 int hf__sqlite_fail(hf_error *err, sqlite3 *db, int rc) {
     if (db == NULL) return hf__fail_memory(err);
     hf_code code = code_of(db, rc);
     int reason = rc == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(db) : 0;
     if (reason != 0) {
-        hf__fail(err, code, "%s (SQLite %d, errno %d)", sqlite3_errmsg(db), rc, reason);
+        hf__fail(err, code, "%s (SQLite %d, errno %d)%s", sqlite3_errmsg(db), rc, reason, advice_on(code));
     } else {
-        hf__fail(err, code, "%s (SQLite %d)", sqlite3_errmsg(db), rc);
+        hf__fail(err, code, "%s (SQLite %d)%s", sqlite3_errmsg(db), rc, advice_on(code));
     }
     const char *path = sqlite3_db_filename(db, "main");
     if (path != NULL && *path != '\0') hf__error_prefix(err, "%s: ", path);

@@ -33,14 +33,23 @@ static bool copy(hf_result *result, hf_text given, hf_text *out) {
 /* `base`, which may be absent, with `updates` merged over it, in the memory of `result`. */
 static int merge(hf__store *store, hf_text base, hf_text updates, hf_result *result, hf_text *out,
                  hf_error *err) {
-    const hf__limits *limits = &store->options.limits;
     hf__buf merged;
-    hf__buf_init(&merged, limits->metadata);
-    int code = hf__json_merge(&merged, base, updates, limits->depth, err);
+    hf__buf_init(&merged, store->options.limits.metadata);
+    int code = hf__json_merge(&merged, base, updates, HF__JSON_DEPTH, err);
     if (code == HF_OK) code = hf__buf_check(&merged, "the merged metadata", err);
     if (code == HF_OK && !copy(result, hf__buf_view(&merged), out)) code = hf__fail_memory(err);
     hf__buf_free(&merged);
     return code;
+}
+
+/* Checks the metadata of a stored message, whose other columns are not wanted. */
+static int check_metadata(hf_text id, hf_text metadata, hf_error *err) {
+    hf_error why;
+    int code = hf__json_check_object(metadata, HF__JSON_DEPTH, &why);
+    if (code == HF_OK) return HF_OK;
+    if (code != HF_INVALID) return hf__fail(err, (hf_code)code, "%s", why.message);
+    return hf__row_fail("messages", id, hf__fail(err, HF_CORRUPT, "field \"metadata\": %s", why.message),
+                        err);
 }
 
 /* The text at the top of a message's metadata that names its conversation's channel; absent without one. */
@@ -156,7 +165,7 @@ static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_
         result->deduplicated = HF_YES;
         return HF_OK;
     }
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     hf_text channel = {NULL, 0};
     int64_t time = next_time(store, parent.newest, parent.updated_at);
     if (parent.needs_channel) code = find_channel(store, op->metadata, &arena, &channel, err);
@@ -200,6 +209,7 @@ int hf__store_update(hf__store *store, const hf_op *op, hf_result *result, hf_er
     }
     int code = hf__query_end(&find);
     if (code == HF_OK && !found) code = hf__no_message(err, "messageId", op->message_id);
+    if (code == HF_OK && metadata.data != NULL) code = check_metadata(op->message_id, metadata, err);
     if (code == HF_OK) code = merge(store, metadata, op->updates, result, &metadata, err);
     if (code != HF_OK) return code;
 

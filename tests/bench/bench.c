@@ -333,13 +333,17 @@ static void report(const subject *s, const subject *baseline, size_t rounds) {
     printf("{\"case\":\"%s\",\"what\":\"%s\",\"us\":%.2f,\"meanUs\":%.2f,\"opsPerSecond\":%.0f", s->is->name,
            s->is->what, median / 1e3, mean / 1e3, 1e9 / median);
     if (baseline != NULL) {
-        double base_ops = baseline->is->ops;
+        double base_ops = baseline->is->ops, base_mean = baseline->total / baseline->steps / base_ops;
+        for (size_t i = 0; i < rounds; i++)
+            values[i] = s->slices[i] / ops - baseline->slices[i] / base_ops;
+        double added = quantile(values, rounds, 0.5);
         for (size_t i = 0; i < rounds; i++)
             values[i] = baseline->slices[i] / base_ops / (s->slices[i] / ops);
         double low = quantile(values, rounds, 0.25), high = quantile(values, rounds, 0.75);
-        double mean_ratio = baseline->total / baseline->steps / base_ops / mean;
-        printf(",\"baseline\":\"%s\",\"ratio\":%.4f,\"low\":%.4f,\"high\":%.4f,\"meanRatio\":%.4f",
-               baseline->is->name, quantile(values, rounds, 0.5), low, high, mean_ratio);
+        printf(",\"baseline\":\"%s\",\"ratio\":%.4f,\"low\":%.4f,\"high\":%.4f,\"addedUs\":%.2f,"
+               "\"sustained\":%.4f",
+               baseline->is->name, quantile(values, rounds, 0.5), low, high, added / 1e3,
+               base_mean / (base_mean + added));
     }
     printf("}\n");
     free(values);

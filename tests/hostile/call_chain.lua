@@ -1,5 +1,5 @@
 -- __call of __call of __call.
--- expect: middleware timeout memory
+-- expect: middleware
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local t = print or {}

@@ -1,5 +1,5 @@
 -- Codes with control bytes, empty ones, long ones, and those of the library.
--- expect: [31mred
+-- expect: _[31mred
 return {ops = {"add"}, handle = function(op, next, ctx)
   if op.content ~= "attack" then return next(op) end
   pcall(error, {code = "", message = "x"})

@@ -1,6 +1,6 @@
 -- An error table that holds itself.
 -- expect: loop
-return {ops = {"add"}, handle = function(op)
+return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local e = {code = "loop"}
   e.message, e.self, e.cause = e, e, {e}

@@ -1,5 +1,5 @@
 -- A batch of ten thousand ops with the same ten megabytes.
--- expect: invalid timeout memory
+-- expect: invalid timeout memory any
 return {ops = {"add"}, handle = function(op, next, ctx)
   if op.content ~= "attack" then return next(op) end
   local content, ops = ("x"):rep(10 << 20), {}

@@ -1,5 +1,5 @@
 -- Metadata of half a million values through ctx:exec, again and again.
--- expect: timeout memory
+-- expect: timeout memory any
 return {ops = {"add"}, handle = function(op, next, ctx)
   if op.content ~= "attack" then return next(op) end
   local list = {}

@@ -1,5 +1,5 @@
 -- Fills nearly all of the memory, so that the next one fails.
--- expect: memory ok then=memory memory=16
+-- expect: memory ok then=memory,ok memory=16
 local kept = {}
 
 return {ops = {"add"}, handle = function(op, next)

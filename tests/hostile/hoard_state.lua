@@ -1,5 +1,5 @@
 -- Fills the memory through ctx.state, and keeps it.
--- expect: memory timeout then=memory
+-- expect: memory then=memory memory=16 ms=5000
 return {ops = {"add"}, handle = function(op, next, ctx)
   if op.content ~= "attack" then return next(op) end
   local state = ctx.state

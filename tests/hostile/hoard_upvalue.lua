@@ -1,5 +1,5 @@
 -- Fills the memory by a variable of its own, in small pieces, and keeps it.
--- expect: memory timeout then=memory memory=16
+-- expect: memory then=memory memory=16 ms=5000
 local kept = {}
 
 return {ops = {"add"}, handle = function(op, next)

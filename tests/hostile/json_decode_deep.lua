@@ -1,5 +1,5 @@
 -- json.decode of a text that nests very deep.
--- expect: middleware
+-- expect: memory
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local json = require "holdfast.json"

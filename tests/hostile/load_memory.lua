@@ -1,5 +1,5 @@
 -- Takes all memory while it is loaded.
--- expect: memory load
+-- expect: memory timeout load
 local t = {}
 for i = 1, 1e9 do t[i] = ("x"):rep(1000) .. i end
 return t

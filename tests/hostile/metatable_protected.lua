@@ -1,5 +1,5 @@
 -- A __metatable on what is handed on.
--- expect: invalid badResult middleware ok
+-- expect: invalid
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   setmetatable(op, {__metatable = "mine", __index = function() while true do end end})

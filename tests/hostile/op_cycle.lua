@@ -1,5 +1,5 @@
 -- An op whose metadata holds itself.
--- expect: invalid
+-- expect: invalid any
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   op.metadata = {}

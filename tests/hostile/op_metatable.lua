@@ -1,5 +1,5 @@
 -- Gives the op a metatable, on the way down and up.
--- expect: ok invalid badResult
+-- expect: invalid
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   setmetatable(op, {__index = function() while true do end end, __pairs = error, __len = error})

@@ -1,5 +1,5 @@
 -- Metadata of 2^30 nodes in thirty tables.
--- expect: badResult memory
+-- expect: badResult memory any ms=2000
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local t = {}

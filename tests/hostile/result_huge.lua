@@ -1,5 +1,5 @@
 -- A result of ten thousand references to ten megabytes.
--- expect: badResult memory timeout
+-- expect: badResult memory timeout any
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local result = next(op)

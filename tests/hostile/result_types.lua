@@ -1,6 +1,6 @@
 -- Answers with what is no result.
--- expect: badResult
-return {ops = {"add"}, handle = function(op)
+-- expect: badResult any
+return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local function answer() return {op = "add", message = {id = 1, content = function() end}} end
   return answer()

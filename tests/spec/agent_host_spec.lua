@@ -370,6 +370,22 @@ describe("agent_host", function()
     assert.are.equal(1, #replies(stored(store_path)))
   end)
 
+  it("takes figures that come after the end of a completion for no other response", function()
+    local path = folder .. "/usage.txt"
+    local function chunk(members, rest)
+      return '{"id":"g1","object":"chat.completion.chunk","model":"m","choices":[{"index":0,' .. members .. "}]"
+        .. (rest or "") .. "}\n"
+    end
+    write(path, chunk('"delta":{"role":"assistant","content":"Hi"},"finish_reason":null')
+      .. chunk('"delta":{"content":""},"finish_reason":"stop"')
+      .. chunk('"delta":{"content":""},"finish_reason":null', ',"usage":{"total_tokens":3}'))
+    local ran = run("agent_host", store_path, path)
+    assert.are.same({0, ""}, {ran.status, ran.err})
+    local found = replies(stored(store_path))
+    assert.are.equal(1, #found)
+    assert.are.same({"text"}, types_of(found[1]))
+  end)
+
   -- ---- Options and layers ----
 
   it("writes to the conversation that it is told, and leaves others alone", function()
@@ -393,7 +409,7 @@ describe("agent_host", function()
     write(layer, 'return {ops = {"updateContent"}, handle = function() error("no more room") end}')
     local ran = run("agent_host", store_path, chat, "--use", layer)
     assert.are.equal(1, ran.status)
-    assert.is_truthy(ran.err:find("updateContent: middleware, from layer closed: ", 1, true))
+    assert.is_truthy(ran.err:find("agent_host: batch: middleware, from layer closed: ops[0]: ", 1, true))
     assert.is_nil(ran.out:find("event: message_stop", 1, true))
     assert.are.equal("[]", replies(stored(store_path))[1].content)
   end)

@@ -607,7 +607,7 @@ for _, form in ipairs {"function", "sandboxed"} do
       use("picky", layer [[local result = next(op) if op.content == "y" then error "no y" end return result]])
       local err = fails(batch)
       assert.are.equal("picky", err.layer)
-      assert.are.equal("add", err.op)
+      assert.are.equal("batch", err.op)
       assert.is_truthy(err.message:find("ops[1]", 1, true), err.message)
     end)
 

@@ -73,7 +73,8 @@ local good = {
    "local io, os = {open = 1}, {exit = 2}\nlocal function f(_ENV) return unknown, io.open, os.exit end\nf {}\n"
    .. "return function(op, next) return next(op) end"},
   {"an error from below that is answered", 'return {on = {delete = function(op, next, ctx)\n'
-   .. "  local done, result = pcall(next, op)\n  return done and result or ctx:reply {deleted = false, segmentIds = {}, deletedSummaryIds = {}}\nend}}"},
+   .. "  local done, result = pcall(next, op)\n"
+   .. "  return done and result or ctx:reply {deleted = false, segmentIds = {}, deletedSummaryIds = {}}\nend}}"},
   {"a true claim of idempotence", 'return {idempotent = true, ops = {"add"}, handle = function(op, next, ctx)\n'
    .. '  ctx:exec {op = "add", messageId = op.messageId .. "-log", conversationId = op.conversationId, role = "log", '
    .. 'content = "seen"}\n  return next(op)\nend}'},

@@ -137,6 +137,75 @@ describe("holdfast", function()
       assert.truthy(err:find("bad.lua", 1, true))
     end)
 
+    it("makes no store of an empty file to read from", function()
+      write(store, "")
+      for _, arguments in ipairs { { "ls", store }, { "show", store, "c1" }, { "export", store } } do
+        local status, out, err = run(arguments)
+        assert.equal(3, status)
+        assert.equal("", out)
+        assert.equal("holdfast: " .. store .. ": there is no store in it, the file is empty\n", err)
+        assert.equal("", read(store))
+      end
+    end)
+
+    it("says once where something is wrong", function()
+      local text = write(folder .. "/text", ("no store at all\n"):rep(100))
+      assert.equal("holdfast: " .. text .. ": not an SQLite database\n", (select(3, run { "ls", text })))
+      assert.equal("holdfast: --use /none.lua: No such file or directory\n",
+        (select(3, run { "run", store, "--use", "/none.lua" })))
+    end)
+
+    it("says that a layer's configuration must be an object", function()
+      for _, config in ipairs { "[]", '"x"' } do
+        local status, _, err = run { "run", store, "--use", "redact=" .. config }
+        assert.equal(3, status)
+        assert.truthy(err:find("--use redact: configuration: expected an object, found ", 1, true), err)
+      end
+    end)
+
+    it("says where a bad name of a layer comes from", function()
+      local layer = write(folder .. "/My Layer.lua", "return function(op, next) return next(op) end")
+      local _, _, err = run { "run", store, "--use", layer }
+      assert.truthy(err:find('layer name "My Layer"', 1, true), err)
+      assert.truthy(err:find("the file's name", 1, true), err)
+    end)
+
+    it("shows what a host with wider bounds has stored", function()
+      local opened <close> = holdfast.open(store, { maxDepth = 500 })
+      opened:createConversation { conversationId = "c1" }
+      local deep = ("["):rep(400) .. ("]"):rep(400)
+      opened:add { conversationId = "c1", role = "user", content = "x", metadata = { deep = holdfast.json.decode(deep) } }
+      for _, arguments in ipairs { { "show", store, "c1", "--json" }, { "export", store } } do
+        local status, out, err = run(arguments)
+        assert.equal("", err)
+        assert.equal(0, status)
+        assert.equal(1, #lines(out))
+      end
+    end)
+
+    it("waits for pipes that do not block", function()
+      run_ops({}, { '{"op":"createConversation","conversationId":"c1"}',
+        '{"op":"add","conversationId":"c1","role":"user","content":"' .. ("x"):rep(400000) .. '"}' })
+      local command = "{ dd oflag=nonblock count=0 </dev/null 2>/dev/null; %s export %s; echo $? >%s; } "
+        .. "| { sleep 0.2; cat >%s; }"
+      os.execute(command:format(quote(program), quote(store), quote(folder .. "/status"), quote(folder .. "/out")))
+      assert.equal("0\n", read(folder .. "/status"))
+      assert.equal((select(2, run { "export", store })), read(folder .. "/out"))
+      command = "{ echo '%s'; sleep 0.2; echo '%s'; } | { dd iflag=nonblock count=0 2>/dev/null; %s run %s >%s; }"
+      os.execute(command:format('{"op":"get","messageId":"1"}', '{"op":"get","messageId":"2"}', quote(program),
+        quote(store), quote(folder .. "/out")))
+      assert.equal('{"op":"get"}\n{"op":"get"}\n', read(folder .. "/out"))
+    end)
+
+    it("ends quietly with 1 where nobody reads on", function()
+      local script = "{ %s export %s; echo $? >%s; } 2>%s | true"
+      run_ops({}, { '{"op":"createConversation","conversationId":"c1"}',
+        '{"op":"add","conversationId":"c1","role":"user","content":"' .. ("x"):rep(400000) .. '"}' })
+      os.execute(script:format(quote(program), quote(store), quote(folder .. "/status"), quote(folder .. "/err")))
+      assert.equal("1\n", read(folder .. "/status"))
+      assert.equal("", read(folder .. "/err"))
+    end)
+
     it("reports a full disk", function()
       run_ops({}, { '{"op":"createConversation","conversationId":"c1"}' })
       assert.equal(1, (select(3, os.execute(("%s ls %s >/dev/full 2>/dev/null"):format(quote(program), quote(store))))))
@@ -168,6 +237,17 @@ describe("holdfast", function()
       assert.equal("ad", results[3].op)
       assert.truthy(results[3].error.message:find('"add"', 1, true))
       assert.equal("hello", results[4].message.content)
+    end)
+
+    it("passes over a byte order mark, and takes one object a line only", function()
+      local status, results = run_ops({}, { "\u{FEFF}" .. create, "[" .. create .. "]", "{", " [", create })
+      assert.equal(1, status)
+      assert.equal("One", results[1].conversation.title)
+      for i = 2, 4 do
+        assert.equal(i, results[i].line)
+        assert.truthy(results[i].error.message:find("expected one JSON object a line", 1, true))
+      end
+      assert.equal("One", results[5].conversation.title)
     end)
 
     it("reads files in order, and names the file of a failure where there are several", function()
@@ -345,9 +425,9 @@ describe("holdfast", function()
         ["message 1: content"] = '{"id":"d","title":"D","messages":[{"role":"user","content":"X"},'
           .. '{"role":"user","content":"b"}]}',
         ["message 1: role"] = '{"id":"d","title":"D","messages":[{"role":"tool","content":"a"}]}',
-        ["message 1: another key"] = '{"id":"d","title":"D","messages":[{"role":"user","content":"a","n":1}]}',
+        ['message 1: the key "n"'] = '{"id":"d","title":"D","messages":[{"role":"user","content":"a","n":1}]}',
         ["the title"] = '{"id":"d","title":"E","messages":[]}',
-        ["a key of the dialog"] = '{"id":"d","title":"D","messages":[],"n":1}',
+        ['the key "n" of the dialog'] = '{"id":"d","title":"D","messages":[],"n":1}',
       } do
         local status, _, err = import(changed .. '\n{"id":"after","messages":[]}\n')
         assert.equal(1, status)
@@ -405,7 +485,7 @@ describe("holdfast", function()
       for i, part in ipairs {
         'dialog "a": message 2: ', 'dialog "b": message 2: field "role" is missing', 'field "id" is missing',
         'field "messages" is missing', 'field "title": expected text, found a number', "18446744073709551616", '"f"',
-        "conversationId", "expected an object", "JSON",
+        "conversationId", "expected one JSON object a line, found a list", "JSON",
       } do
         local line = lines(err)[i]
         assert.truthy(line:find("chat.jsonl:" .. i .. ": ", 1, true), line)
@@ -423,6 +503,116 @@ describe("holdfast", function()
       assert.equal(0, status)
       assert.truthy(err:find("imported 1 conversation, 10050 messages", 1, true))
       assert.equal(text, (select(2, run { "export", store })))
+    end)
+
+    it("keeps such a dialog whole or leaves it out, too", function()
+      local messages = {}
+      for i = 1, 10050 do messages[i] = ('{"role":"%s","content":"%d"}'):format(i == 10040 and "" or "user", i) end
+      local status, _, err = import('{"id":"long","messages":[' .. table.concat(messages, ",") .. "]}\n")
+      assert.equal(1, status)
+      assert.truthy(err:find('dialog "long": message 10040: ', 1, true), err)
+      assert.truthy(err:find("imported 0 conversations, 0 messages; not imported: 1 line", 1, true), err)
+      assert.equal("", (select(2, run { "export", store })))
+    end)
+
+    -- A dialog of that many messages.
+    local function dialog(count)
+      local messages = {}
+      for i = 1, count do messages[i] = ('{"role":"user","content":"%d"}'):format(i) end
+      return '{"id":"d","messages":[' .. table.concat(messages, ",") .. "]}\n"
+    end
+
+    local pass = "return function(op, next) return next(op) end"
+
+    for what, layered in pairs { ["without layers"] = false, ["with layers"] = true } do
+      it("does not put a message that was deleted behind those that followed it, " .. what, function()
+        local arguments = layered and { "--use", write(folder .. "/pass.lua", pass) } or {}
+        import(dialog(3))
+        run_ops({}, { '{"op":"delete","messageId":"d:0002"}' })
+        local _, before = run { "export", store }
+        local status, _, err = import(dialog(4), table.unpack(arguments))
+        assert.equal(1, status)
+        assert.truthy(err:find('dialog "d": message 3: message 2 is gone, and this one is there', 1, true), err)
+        assert.equal(before, (select(2, run { "export", store })))
+        run_ops({}, { '{"op":"delete","messageId":"d:0003"}' })
+        assert.equal(0, (import(dialog(4), table.unpack(arguments))))
+        assert.equal(dialog(4), (select(2, run { "export", store })))
+      end)
+
+      it("leaves a stored dialog alone that goes on, " .. what, function()
+        local arguments = layered and { "--use", write(folder .. "/pass.lua", pass) } or {}
+        import(dialog(3))
+        for count = 0, 2 do
+          local status, _, err = import(dialog(count), table.unpack(arguments))
+          assert.equal(1, status)
+          assert.truthy(err:find(('what is stored goes on beyond message %d'):format(count), 1, true), err)
+        end
+        assert.equal(dialog(3), (select(2, run { "export", store })))
+      end)
+    end
+
+    it("does not merge two dialogs with one id", function()
+      local status, _, err = import(dialog(1) .. dialog(2))
+      assert.equal(1, status)
+      assert.truthy(err:find('chat.jsonl:2: dialog "d": ', 1, true), err)
+      assert.truthy(err:find("an earlier line of this run has that id", 1, true), err)
+      assert.equal(dialog(1), (select(2, run { "export", store })))
+    end)
+
+    it("passes over a byte order mark", function()
+      assert.equal(0, (import("\u{FEFF}" .. dialog(1))))
+    end)
+
+    -- Exports through a layer for reads.
+    local function export_through(layer)
+      return run { "export", store, "--use", write(folder .. "/layer.lua", layer) }
+    end
+
+    it("leaves out a conversation that is deleted meanwhile, and goes on", function()
+      import '{"id":"a","messages":[]}\n{"id":"b","messages":[]}\n{"id":"c","messages":[]}\n'
+      local status, out, err = export_through [[return {ops = {"list"}, handle = function(op, next, ctx)
+        if op.conversationId == "a" then ctx:exec {op = "deleteConversation", conversationId = "b"} end
+        return next(op)
+      end}]]
+      assert.equal("", err)
+      assert.equal(0, status)
+      assert.equal('{"id":"a","messages":[]}\n{"id":"c","messages":[]}\n', out)
+    end)
+
+    it("goes on from another row where the one that ended a page is deleted", function()
+      import(dialog(8))
+      local status, out, err = export_through [[local first = true
+        return {ops = {"list"}, handle = function(op, next, ctx)
+          op.limit = 3
+          local result = next(op)
+          if first then ctx:exec {op = "delete", messageId = result.messages[1].id} end
+          first = false
+          return result
+        end}]]
+      assert.equal("", err)
+      assert.equal(0, status)
+      assert.equal(dialog(8), out) -- with the one that had been read before it was deleted
+    end)
+
+    it("goes on from another conversation where the one that ended a page is deleted", function()
+      local text = {}
+      for i = 1, 8 do text[i] = ('{"id":"%d","messages":[]}\n'):format(i) end
+      import(table.concat(text))
+      local status, out, err = export_through [[local first = true
+        return {ops = {"listConversations"}, handle = function(op, next, ctx)
+          op.limit = 3
+          local result = next(op)
+          if first then
+            ctx:exec {op = "deleteConversation", conversationId = "6"}
+            ctx:exec {op = "deleteConversation", conversationId = "7"}
+          end
+          first = false
+          return result
+        end}]]
+      assert.equal("", err)
+      assert.equal(0, status)
+      -- They had been listed before they were deleted, and are gone when their messages are asked for.
+      assert.equal(table.concat(text):gsub('{"id":"[67]","messages":%[%]}\n', ""), out)
     end)
 
     it("exports conversations that were not imported", function()

@@ -167,7 +167,7 @@ describe("bad input:", function()
   end)
 
   it("a context that cannot be kept is invalid", function()
-    for _, context in ipairs {7, {1}, {requestId = 7}, {turnIndex = 1.5}, {trust = {}}, {extra = print}} do
+    for _, context in ipairs {7, {1}, {requestId = 7}, {requestId = 0}, {turnIndex = 1.5}, {trust = {}}, {extra = print}} do
       assert.are.equal("invalid", support.error_of(store.add, store, add {}, context).code)
     end
   end)

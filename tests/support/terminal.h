@@ -98,7 +98,7 @@ static inline int inside(fixture *f, const hf_op *op) {
     hf_result_free(&f->result);
     f->result.op = def->name;
     code = f->terminal.exec(f->terminal.data, op, &f->result, &f->err);
-    return code != HF_OK ? code : sound(op, hf__result_check(def, &f->result, limits, &f->err), &f->err);
+    return code != HF_OK ? code : sound(op, hf__result_check(def, &f->result, &f->err), &f->err);
 }
 
 static inline int whole(fixture *f, const hf_op *op) {

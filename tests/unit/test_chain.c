@@ -479,9 +479,9 @@ static void one_bad_op_undoes_the_batch_and_says_which(void **state) {
     use_lua(f, "outer", observe_lua);
     use_c(f, "guard", only_add, mark_or_refuse, NULL);
     assert_code(failed(f, .op = "batch", .ops = ops, .ops_count = 2), HF_DENIED);
-    assert_says(&f->err, "ops[1]");
+    assert_says(&f->err, "ops[1]: ");
     assert_string_equal(f->err.layer, "guard");
-    assert_string_equal(f->err.op, "add");
+    assert_string_equal(f->err.op, "batch");
     assert_string_equal(f->err.message_id, "m2");
     assert_int_equal(messages_in(f), 0);
 }

@@ -131,6 +131,9 @@ static void a_call_without_store_or_op_is_misuse(void **state) {
     assert_code(hf_use_file(f->store, NULL, NONE, &f->err), HF_MISUSE);
     hf_result_free(NULL);
     hf_json_free(NULL);
+    assert_code(hf_explain_json(f->store, T("{\"op\":\"get\",\"messageId\":\"m1\"}"), NULL, &f->err),
+                HF_MISUSE);
+    assert_code(hf_explain_json(f->store, T("{}"), NULL, NULL), HF_MISUSE);
 }
 
 static void a_result_nobody_wants_and_a_used_one_are_fine(void **state) {
@@ -188,8 +191,8 @@ static void a_batch_is_all_or_nothing(void **state) {
 
     const hf_op bad[] = {{ADD("m3", "three")}, {.op = "update", .message_id = T("m9"), .updates = T("{}")}};
     assert_code(failed(f, .op = "batch", .ops = bad, .ops_count = 2), HF_NOT_FOUND);
-    assert_says(&f->err, "ops[1]");
-    assert_string_equal(f->err.op, "update");
+    assert_int_equal(strncmp(f->err.message, "ops[1]: messageId", 17), 0);
+    assert_string_equal(f->err.op, "batch");
     assert_string_equal(f->err.message_id, "m9");
     assert_int_equal(messages_in(f), 2);
 }
@@ -354,7 +357,63 @@ static void each_bound_is_an_option(void **state) {
     assert_int_equal(messages_in(f), 3);
 }
 
+static const char pass_lua[] = "return {ops = {'*'}, handle = function(op, next) return next(op) end}";
+
+static void the_bounds_of_a_handle_are_not_those_of_what_is_stored(void **state) {
+    fixture *f = *state;
+    const char *stored = "{\"a\":{\"b\":{\"c\":[1,2.5,true,null,\"0123456789\"]}}}";
+    done(f, ADD("m1", "01234567890123456789"), .metadata = T(stored));
+    fixture_close(f);
+    f->options.max_content = 10;
+    f->options.max_metadata = 20;
+    f->options.max_depth = 2;
+    fixture_open(f);
+    for (int layered = 0; layered < 2; layered++) {
+        if (layered) use_lua(f, "pass", pass_lua);
+        assert_text(done(f, .op = "get", .message_id = T("m1"))->message->metadata, stored);
+        assert_int_equal(done(f, .op = "list", .conversation_id = T("c1"))->messages_count, 1);
+        assert_int_equal(done(f, ADD("m1", "0"))->deduplicated, HF_YES);
+        assert_text(f->result.message->content, "01234567890123456789");
+        assert_code(failed(f, ADD("m2", "01234567890")), HF_INVALID);
+    }
+    fixture_close(f);
+    f->options.max_metadata = 100;
+    fixture_open(f);
+    done(f, .op = "update", .message_id = T("m1"), .updates = T("{\"z\":1}"));
+    assert_non_null(strstr(done(f, .op = "get", .message_id = T("m1"))->message->metadata.data, "\"z\":1"));
+}
+
+static void a_budget_may_be_as_long_as_the_number_allows(void **state) {
+    fixture *f = *state;
+    fixture_close(f);
+    f->options.max_lua_ms = f->options.max_lua_instructions = INT64_MAX;
+    fixture_open(f);
+    use_lua(f, "count", "return function(op, next) for _ = 1, 100000 do end return next(op) end");
+    done(f, ADD("m1", "x"));
+}
+
 /* ---- JSON -------------------------------------------------------------------------------------- */
+
+static void an_error_about_nesting_names_field_and_op(void **state) {
+    fixture *f = *state;
+    char nest[400], json[900];
+    memset(nest, '[', 80);
+    memset(nest + 80, ']', 80);
+    nest[160] = '\0';
+    snprintf(json, sizeof json, "{\"op\":\"update\",\"messageId\":\"m1\",\"updates\":{\"a\":%s}}", nest);
+    assert_code(hf_exec_json(f->store, T(json), NULL, &f->err), HF_INVALID);
+    assert_says(&f->err, "field \"updates\": ");
+    assert_says(&f->err, "at most 64 levels");
+    assert_string_equal(f->err.op, "update");
+    assert_string_equal(f->err.message_id, "m1");
+    snprintf(json, sizeof json,
+             "{\"op\":\"batch\",\"ops\":[{\"op\":\"delete\",\"messageId\":\"m1\"},"
+             "{\"op\":\"createConversation\",\"metadata\":{\"a\":%s}}]}",
+             nest);
+    assert_code(hf_exec_json(f->store, T(json), NULL, &f->err), HF_INVALID);
+    assert_int_equal(strncmp(f->err.message, "ops[1]: field \"metadata\": ", 26), 0);
+    assert_string_equal(f->err.op, "batch");
+}
 
 static void metadata_comes_back_byte_for_byte_as_json(void **state) {
     fixture *f = *state;
@@ -414,6 +473,9 @@ int main(void) {
         TEST(bad_json_says_what_is_wrong_and_stores_nothing),
         TEST(bad_structs_say_what_is_wrong_and_store_nothing),
         TEST(each_bound_is_an_option),
+        TEST(the_bounds_of_a_handle_are_not_those_of_what_is_stored),
+        TEST(a_budget_may_be_as_long_as_the_number_allows),
+        TEST(an_error_about_nesting_names_field_and_op),
         TEST(metadata_comes_back_byte_for_byte_as_json),
         TEST(an_error_as_json_has_what_is_known),
     };

@@ -268,11 +268,11 @@ static void test_op__an_error_bears_the_op_and_message_that_it_is_about(void **s
     ops[1].message_id = T("m2");
     assert_int_equal(hf__op_check(&batch, &limits, NULL, &err), HF_INVALID);
     assert_string_equal(err.message, "ops[1]: field \"role\" is missing: expected text of 1 to 64 bytes");
-    assert_string_equal(err.op, "add");
+    assert_string_equal(err.op, "batch");
     assert_string_equal(err.message_id, "m2");
 
     hf__error_about(&err, &(hf_op){.op = "delete", .message_id = T("m3")});
-    assert_string_equal(err.op, "add");
+    assert_string_equal(err.op, "batch");
     assert_string_equal(err.message_id, "m2");
 
     err = (hf_error){0};
@@ -316,15 +316,14 @@ static hf_message a_message(void) {
 
 static void assert_bad(const char *op, const hf_result *result, const char *message) {
     hf_error err = {0};
-    assert_int_equal(hf__result_check(hf__op_find(op, strlen(op)), result, &limits, &err), HF_BAD_RESULT);
+    assert_int_equal(hf__result_check(hf__op_find(op, strlen(op)), result, &err), HF_BAD_RESULT);
     assert_string_equal(err.message, message);
     assert_string_equal(err.name, "badResult");
 }
 
 static void assert_good(const char *op, const hf_result *result) {
     hf_error err = {0};
-    if (hf__result_check(hf__op_find(op, strlen(op)), result, &limits, &err) != HF_OK)
-        fail_msg("%s", err.message);
+    if (hf__result_check(hf__op_find(op, strlen(op)), result, &err) != HF_OK) fail_msg("%s", err.message);
 }
 
 static void test_op__fitting_answers_pass(void **state) {
@@ -376,6 +375,21 @@ static void test_op__rows_of_an_answer_are_checked(void **state) {
     gone = (hf_result){.op = "deleteConversation", .deleted_messages = -1};
     assert_bad("deleteConversation", &gone,
                "field \"deletedMessages\": expected an integer from 0, found -1");
+}
+
+static void test_op__an_answer_is_checked_for_its_form_and_not_for_its_size(void **state) {
+    (void)state;
+    char content[2000], metadata[600];
+    memset(content, 'x', sizeof content);
+    memset(metadata, ' ', sizeof metadata);
+    memcpy(metadata, "{\"a\":[[[[[[[[]]]]]]]]}", 22);
+    hf_message message = a_message();
+    message.content = (hf_text){content, sizeof content};
+    message.metadata = (hf_text){metadata, sizeof metadata};
+    assert_good("add", &(hf_result){.op = "add", .message = &message});
+    message.content = (hf_text){0};
+    assert_bad("add", &(hf_result){.op = "add", .message = &message},
+               "message: field \"content\" is missing: expected text");
 }
 
 static void test_op__a_member_that_the_answer_does_not_have_must_be_zero(void **state) {
@@ -520,17 +534,19 @@ static void test_op__json_of_a_wrong_shape_says_what_was_found(void **state) {
                       "");
     assert_unreadable("{\"op\":\"get\",\"ctx\":{\"turnIndex\":\"1\"}}",
                       "ctx: field \"turnIndex\": expected an integer from 0, found text", "get", "");
+    assert_unreadable("{\"op\":\"get\",\"ctx\":{\"requestId\":0}}",
+                      "ctx: field \"requestId\": expected text, found 0", "get", "");
     assert_unreadable("{\"op\":", NULL, "", "");
 }
 
-static void test_op__json_of_a_batch_names_the_inner_op(void **state) {
+static void test_op__json_of_a_batch_names_the_place_and_the_message(void **state) {
     (void)state;
     assert_unreadable("{\"op\":\"batch\",\"ops\":[{\"op\":\"delete\",\"messageId\":\"m\"},"
                       "{\"op\":\"update\",\"update\":{},\"messageId\":\"m2\"}]}",
-                      "ops[1]: op \"update\" has no field \"update\"; did you mean \"updates\"?", "update",
+                      "ops[1]: op \"update\" has no field \"update\"; did you mean \"updates\"?", "batch",
                       "m2");
     assert_unreadable("{\"op\":\"batch\",\"ops\":[{\"op\":\"delete\",\"ctx\":{}}]}",
-                      "ops[0]: \"ctx\" belongs to the outermost op alone", "delete", "");
+                      "ops[0]: \"ctx\" belongs to the outermost op alone", "batch", "");
     assert_unreadable("{\"op\":\"batch\",\"ops\":[1]}", "ops[0]: expected an op, an object, found a number",
                       "batch", "");
     assert_unreadable("{\"op\":\"batch\",\"ops\":[{},{},{},{}]}",
@@ -689,13 +705,14 @@ int main(void) {
         cmocka_unit_test(test_op__fitting_answers_pass),
         cmocka_unit_test(test_op__an_answer_to_another_op_is_bad),
         cmocka_unit_test(test_op__rows_of_an_answer_are_checked),
+        cmocka_unit_test(test_op__an_answer_is_checked_for_its_form_and_not_for_its_size),
         cmocka_unit_test(test_op__a_member_that_the_answer_does_not_have_must_be_zero),
         cmocka_unit_test(test_op__inner_answers_of_a_batch_fit_their_own_ops),
         cmocka_unit_test(test_op__json_becomes_an_op),
         cmocka_unit_test(test_op__json_lists_become_arrays),
         cmocka_unit_test(test_op__null_for_a_required_field_is_its_absence),
         cmocka_unit_test(test_op__json_of_a_wrong_shape_says_what_was_found),
-        cmocka_unit_test(test_op__json_of_a_batch_names_the_inner_op),
+        cmocka_unit_test(test_op__json_of_a_batch_names_the_place_and_the_message),
         cmocka_unit_test(test_op__json_beyond_its_bounds_is_refused),
         cmocka_unit_test(test_op__an_op_becomes_json_and_comes_back),
         cmocka_unit_test(test_op__an_answer_becomes_one_line_of_json),

@@ -599,7 +599,64 @@ static void a_state_that_is_none_is_corruption(void **state) {
     add(f, "c1", "m1");
     fixture_sql(f, "PRAGMA ignore_check_constraints = ON; UPDATE messages SET state = 'odd'");
     assert_int_equal(failed(f, .op = "get", .message_id = T("m1")), HF_CORRUPT);
+    assert_non_null(strstr(f->err.message, "\"m1\""));
     assert_int_equal(failed(f, .op = "list", .conversation_id = T("c1")), HF_CORRUPT);
+}
+
+static void assert_corrupt(fixture *f, const hf_op *op, const char *table, const char *field,
+                           const char *id) {
+    assert_int_equal(failed_op(f, op), HF_CORRUPT);
+    const char *const parts[] = {table, field, id};
+    for (size_t i = 0; i < 3; i++)
+        if (strstr(f->err.message, parts[i]) == NULL) fail_msg("\"%s\" lacks %s", f->err.message, parts[i]);
+}
+
+static void a_message_that_is_not_valid_is_corruption(void **state) {
+    static const char *const damage[][2] = {
+        {"metadata = '{\"a\":'", "\"metadata\""},
+        {"metadata = ''", "\"metadata\""},
+        {"metadata = '[1]'", "\"metadata\""},
+        {"content = CAST(x'61ff' AS TEXT)", "\"content\""},
+        {"content = CAST(x'610062' AS TEXT)", "\"content\""},
+        {"role = CAST(x'c0' AS TEXT)", "\"role\""},
+        {"client_message_id = CAST(x'00' AS TEXT)", "\"clientMessageId\""},
+    };
+    fixture *f = *state;
+    char sql[200];
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        add(f, "c1", "m1");
+        snprintf(sql, sizeof sql, "UPDATE messages SET %s WHERE id = 'm1'", damage[i][0]);
+        fixture_sql(f, sql);
+        assert_corrupt(f, &(hf_op){.op = "get", .message_id = T("m1")}, "messages", damage[i][1], "\"m1\"");
+        assert_corrupt(f, &(hf_op){.op = "list", .conversation_id = T("c1")}, "messages", damage[i][1],
+                       "\"m1\"");
+        if (i < 3)
+            assert_corrupt(f, &(hf_op){.op = "update", .message_id = T("m1"), .updates = T("{}")}, "messages",
+                           damage[i][1], "\"m1\"");
+        done(f, .op = "delete", .message_id = T("m1"));
+    }
+}
+
+static void a_conversation_that_is_not_valid_is_corruption(void **state) {
+    static const char *const damage[][2] = {
+        {"metadata = '{]'", "\"metadata\""},
+        {"title = CAST(x'ff' AS TEXT)", "\"title\""},
+        {"origin_channel = CAST(x'6100' AS TEXT)", "\"originChannel\""},
+    };
+    fixture *f = *state;
+    char sql[200];
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        fixture_sql(f, "UPDATE conversations SET metadata = NULL, title = NULL, origin_channel = NULL");
+        snprintf(sql, sizeof sql, "UPDATE conversations SET %s WHERE id = 'c1'", damage[i][0]);
+        fixture_sql(f, sql);
+        const hf_op ops[] = {
+            {.op = "getConversation", .conversation_id = T("c1")},
+            {.op = "listConversations"},
+            {.op = "updateConversation", .conversation_id = T("c1"), .updates = T("{\"a\":1}")},
+        };
+        for (size_t k = 0; k < 3; k++)
+            assert_corrupt(f, &ops[k], "conversations", damage[i][1], "\"c1\"");
+    }
 }
 
 #define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -644,6 +701,8 @@ int main(void) {
         RULE(a_batch_is_not_for_the_terminal),
         RULE(two_handles_see_each_others_commits),
         RULE(a_state_that_is_none_is_corruption),
+        RULE(a_message_that_is_not_valid_is_corruption),
+        RULE(a_conversation_that_is_not_valid_is_corruption),
     };
     return cmocka_run_group_tests(rules, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/fault_alloc.h"
@@ -301,15 +302,54 @@ static void what_may_not_be_written_is_readonly(void **state) {
     bool superuser = geteuid() == 0; /* nothing is forbidden to it */
     if (superuser) assert_int_equal(seteuid(65534), 0);
     int existing = try_open(f);
+    bool told = strstr(f->err.message, f->path) != NULL;
     f->path[strlen(f->path) - 1] = 'x';
     int created = try_open(f);
     if (superuser) assert_int_equal(seteuid(0), 0);
     chmod(f->folder, 0755);
+    assert_true(told);
     assert_int_equal(existing, HF_READONLY);
     assert_int_equal(created, HF_READONLY);
 }
 
 /* ---- Other processes, disk and memory ---------------------------------------------------------- */
+
+static void a_folder_that_may_not_be_written_is_named(void **state) {
+    fixture *f = *state;
+    fixture_open(f);
+    create(f);
+    fixture_close(f);
+    chmod(f->path, 0666);
+    chmod(f->folder, 0555);
+    bool superuser = geteuid() == 0;
+    if (superuser) assert_int_equal(seteuid(65534), 0);
+    int code = try_open(f);
+    if (superuser) assert_int_equal(seteuid(0), 0);
+    chmod(f->folder, 0755);
+    assert_int_equal(code, HF_READONLY);
+    assert_non_null(strstr(f->err.message, f->path));
+    assert_non_null(strstr(f->err.message, "the file or its folder is not writable"));
+}
+
+static void a_store_that_is_locked_is_waited_for_and_busy(void **state) {
+    fixture *f = *state;
+    fixture_open(f);
+    create(f);
+    fixture_close(f);
+    f->options.busy_timeout_ms = 100;
+    sqlite3 *other = someone(f->path, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE t(a)");
+    struct timespec begun, ended;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    int code = try_open(f);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    sqlite3_close(other);
+    assert_string_equal(hf_code_name(code), "busy");
+    assert_non_null(strstr(f->err.message, f->path));
+    assert_non_null(strstr(f->err.message, "another connection holds the store"));
+    int64_t waited = (ended.tv_sec - begun.tv_sec) * 1000 + (ended.tv_nsec - begun.tv_nsec) / 1000000;
+    assert_in_range(waited, 90, 5000);
+    fixture_open(f);
+}
 
 static void a_write_waits_for_another_connection_and_is_busy(void **state) {
     fixture *f = *state;
@@ -318,6 +358,7 @@ static void a_write_waits_for_another_connection_and_is_busy(void **state) {
     sqlite3 *other = someone(f->path, "BEGIN IMMEDIATE");
     assert_int_equal(failed(f, .op = "createConversation", .conversation_id = T("c2")), HF_BUSY);
     assert_int_equal(f->err.sqlite_code, SQLITE_BUSY);
+    assert_non_null(strstr(f->err.message, "nothing was stored, try again"));
     assert_non_null(done(f, .op = "getConversation", .conversation_id = T("c1"))->conversation);
     sqlite3_close(other);
     done(f, .op = "createConversation", .conversation_id = T("c2"));
@@ -524,6 +565,8 @@ int main(void) {
         RULE(a_path_that_cannot_hold_a_store_says_why),
         RULE(a_link_to_nowhere_makes_no_file),
         RULE(what_may_not_be_written_is_readonly),
+        RULE(a_folder_that_may_not_be_written_is_named),
+        RULE(a_store_that_is_locked_is_waited_for_and_busy),
         RULE(a_write_waits_for_another_connection_and_is_busy),
         RULE(after_a_full_disk_nothing_goes_on_outside_of_the_transaction),
         RULE(what_is_too_big_for_sqlite_is_invalid),

@@ -253,7 +253,8 @@ static void a_batch_that_no_layer_sees_is_tried_again_as_a_whole(void **state) {
     plan(f, "update", HF_CONFLICT, 1);
     assert_code(failed(f, .op = "batch", .ops = more, .ops_count = 2), HF_CONFLICT);
     assert_int_equal(strncmp(f->err.message, "ops[1]: planned", 15), 0);
-    assert_string_equal(f->err.op, "update");
+    assert_string_equal(f->err.op, "batch");
+    assert_string_equal(f->err.message_id, "m3");
     assert_int_equal(fake_of(f)->count, 2);
 }
 
@@ -274,6 +275,20 @@ static void the_third_retry_may_succeed(void **state) {
     plan(f, "begin", HF_BUSY, 3);
     done(f, ADD("m1", "x"));
     assert_int_equal(fake_of(f)->count, 1);
+}
+
+static void an_unknown_outcome_tells_the_id_to_ask_again_with(void **state) {
+    fixture *f = *state;
+    plan(f, "commit", HF_UNKNOWN, 1);
+    assert_code(failed(f, .op = "createConversation"), HF_UNKNOWN);
+    const char *id = strchr(f->err.message, '"');
+    assert_non_null(id);
+    assert_int_equal(strcspn(id + 1, "\""), 36);
+    assert_says(&f->err, "planned for commit");
+    plan(f, "commit", HF_UNKNOWN, 1);
+    assert_code(failed(f, .op = "add", .conversation_id = T("c1"), .role = T("user"), .content = T("x")),
+                HF_UNKNOWN);
+    assert_int_equal(strlen(f->err.message_id), 36);
 }
 
 static void what_is_not_transient_is_not_tried_again(void **state) {
@@ -383,6 +398,7 @@ int main(void) {
         TEST(a_batch_that_no_layer_sees_is_tried_again_as_a_whole),
         TEST(it_is_given_up_after_three_more_tries),
         TEST(the_third_retry_may_succeed),
+        TEST(an_unknown_outcome_tells_the_id_to_ask_again_with),
         TEST(what_is_not_transient_is_not_tried_again),
         TEST(layers_are_not_run_again),
         TEST(once_a_layer_has_seen_an_answer_only_a_busy_commit_is_tried_again),
