@@ -9,5 +9,5 @@ cd "$(dirname "$0")/../.."
 need_packages "${build_packages[@]}" "${test_packages[@]}"
 [ -f build/bench/CMakeCache.txt ] || export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
 cmake -S . -B build/bench -D CMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build build/bench --target bench holdfast_module
+cmake --build build/bench --target bench holdfast_module >&2
 build/bench/tests/bench "$@" | tee build/bench/results.jsonl | lua5.4 tests/bench/table.lua build/bench/lua

@@ -14,18 +14,19 @@ local config = ...
 local replacement = config.replacement or "[redacted]"
 
 -- `least` is the length from which a find counts: it keeps ordinary words and short samples apart from
--- keys, which are long.
+-- keys, which are long. `hint` is in every find: a text without it, as most are, is not searched further.
 local builtin = {
-  {pattern = "%f[%w]sk%-[%w_%-]+", least = 20},                                    -- OpenAI, Anthropic, Stripe
-  {pattern = "%f[%w][rs]k_live_[%w]+", least = 24},                                -- Stripe
-  {pattern = "%f[%w]A[KS]IA[%u%d]+", least = 20},                                  -- AWS access key id
-  {pattern = "%f[%w]AIza[%w_%-]+", least = 39},                                    -- Google API key
-  {pattern = "%f[%w]gh[pousr]_%w+", least = 30},                                   -- GitHub
-  {pattern = "%f[%w]github_pat_[%w_]+", least = 40},                               -- GitHub
-  {pattern = "%f[%w]glpat%-[%w_%-]+", least = 20},                                 -- GitLab
-  {pattern = "%f[%w]xox[abeoprs]%-[%w%-]+", least = 20},                           -- Slack
-  {pattern = "%f[%w]eyJ[%w_%-]+%.[%w_%-]+%.[%w_%-]+", least = 40},                 -- JSON Web Token
-  {pattern = "%-%-%-%-%-BEGIN [%u ]-PRIVATE KEY%-%-%-%-%-.-%-%-%-%-%-END [%u ]-PRIVATE KEY%-%-%-%-%-", least = 60},
+  {hint = "sk-", pattern = "%f[%w]sk%-[%w_%-]+", least = 20}, -- OpenAI, Anthropic, Stripe
+  {hint = "k_live_", pattern = "%f[%w][rs]k_live_[%w]+", least = 24}, -- Stripe
+  {hint = "IA", pattern = "%f[%w]A[KS]IA[%u%d]+", least = 20}, -- AWS access key id
+  {hint = "AIza", pattern = "%f[%w]AIza[%w_%-]+", least = 39}, -- Google API key
+  {hint = "gh", pattern = "%f[%w]gh[pousr]_%w+", least = 30}, -- GitHub
+  {hint = "github_pat_", pattern = "%f[%w]github_pat_[%w_]+", least = 40}, -- GitHub
+  {hint = "glpat-", pattern = "%f[%w]glpat%-[%w_%-]+", least = 20}, -- GitLab
+  {hint = "xox", pattern = "%f[%w]xox[abeoprs]%-[%w%-]+", least = 20}, -- Slack
+  {hint = "eyJ", pattern = "%f[%w]eyJ[%w_%-]+%.[%w_%-]+%.[%w_%-]+", least = 40}, -- JSON Web Token
+  {hint = "PRIVATE KEY",
+   pattern = "%-%-%-%-%-BEGIN [%u ]-PRIVATE KEY%-%-%-%-%-.-%-%-%-%-%-END [%u ]-PRIVATE KEY%-%-%-%-%-", least = 60},
 }
 
 local rules = {}
@@ -47,11 +48,13 @@ end
 local function clean(text)
   local count = 0
   for _, rule in ipairs(rules) do
-    text = text:gsub(rule.pattern, function(find)
-      if #find < rule.least then return nil end
-      count = count + 1
-      return replacement
-    end)
+    if rule.hint == nil or text:find(rule.hint, 1, true) then
+      text = text:gsub(rule.pattern, function(find)
+        if #find < rule.least then return nil end
+        count = count + 1
+        return replacement
+      end)
+    end
   end
   return text, count
 end
