@@ -11,7 +11,7 @@
 #include "script/vm.h"
 
 /* Bytes that are kept of one op's way: a layer may go it very often. What comes after is left out. */
-#define MOST_KEPT ((size_t)64 << 20)
+#define MOST_KEPT ((size_t)48 << 20)
 
 static bool is_full(const hf__trace *trace) {
     return trace == NULL || trace->arena.size > MOST_KEPT;
