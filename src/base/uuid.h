@@ -21,4 +21,7 @@ void hf__uuid_make(hf__uuid_source *source, int64_t now_ms, const unsigned char 
 int hf__random(void *unused, void *bytes, size_t size);
 int64_t hf__now(void *unused);
 
+/* The monotonic clock, in ns. */
+int64_t hf__monotonic_ns(void);
+
 #endif

@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "chain/chain.h"
+#include "chain/trace.h"
 #include "op/host.h"
-#include "script/chain.h"
-#include "script/trace.h"
 
 struct hf_store {
     hf__host host;

@@ -4,10 +4,10 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "chain/frame.h"
 #include "engine/engine.h"
 #include "op/check.h"
 #include "op/text.h"
-#include "script/frame.h"
 
 /* A copy of the host's op with the ids that are minted before the chain runs, in a batch's ops too. */
 static int mint(hf__host *host, hf__arena *arena, const hf__op_def *def, hf_op *op, hf_error *err) {
@@ -90,10 +90,10 @@ static int run_traced(hf_store *store, const hf_op *op, hf_result *result, hf_er
     hf__trace trace = {0};
     hf_error good = {0};
     hf__buf buf;
-    int64_t begun = hf__trace_now();
+    int64_t begun = hf__monotonic_ns();
     int rc = hf__engine_run(store, op, &trace, false, result, err);
     hf__buf_init(&buf, 0);
-    hf__trace_write(&buf, store, &trace, op, result, hf__trace_now() - begun, rc == HF_OK ? &good : err);
+    hf__trace_write(&buf, store, &trace, op, result, hf__monotonic_ns() - begun, rc == HF_OK ? &good : err);
     if (buf.state == HF__BUF_OK) store->trace(store->trace_data, hf__buf_view(&buf));
     hf__buf_free(&buf);
     hf__arena_free(&trace.arena);

@@ -237,9 +237,9 @@ int hf_explain_json(hf_store *store, hf_text json, hf_json *out, hf_error *err) 
     if (rc == HF_OK) rc = hf__op_check(&op, &store->host.limits, NULL, err);
     if (rc == HF_OK) rc = hf__engine_enter(store, err);
     if (rc == HF_OK) {
-        int64_t begun = hf__trace_now();
+        int64_t begun = hf__monotonic_ns();
         if (hf__engine_run(store, &op, &trace, true, &result, &outcome) == HF_OK) outcome = (hf_error){0};
-        int64_t spent = hf__trace_now() - begun;
+        int64_t spent = hf__monotonic_ns() - begun;
         hf__buf buf;
         hf__buf_init(&buf, 0);
         write_explanation(&buf, &op, &trace, spent, &result, &outcome);

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "chain/tables.h"
 #include "holdfast_lua.h"
 #include "lua/options.h"
 #include "op/check.h"

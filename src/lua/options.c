@@ -12,7 +12,6 @@
 #include "base/json.h"
 #include "op/host.h"
 #include "script/marshal.h"
-#include "script/marshal_internal.h"
 #include "script/vm.h"
 
 typedef struct callback {

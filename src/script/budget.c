@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "base/arena.h"
+#include "base/uuid.h"
 #include "script/marshal.h"
-#include "script/trace.h"
 #include "script/vm.h"
 
 /* A script is looked at after so many instructions: few, since a single one may be heavy, and ten times as often
@@ -35,7 +35,7 @@ static void spend(hf__budget *budget, hf_code why) {
 }
 
 static void look_at_the_watch(hf__budget *budget) {
-    if (budget->running && hf__trace_now() > budget->deadline) spend(budget, HF_TIMEOUT);
+    if (budget->running && hf__monotonic_ns() > budget->deadline) spend(budget, HF_TIMEOUT);
 }
 
 void hf__budget_describe(const hf__budget *budget, char *message, size_t size) {
@@ -181,12 +181,12 @@ void hf__budget_begin(hf__budget *budget) {
 
 void hf__budget_resume(hf__budget *budget) {
     if (budget == NULL || budget->running) return;
-    budget->deadline = hf__trace_now() + budget->time_left;
+    budget->deadline = hf__monotonic_ns() + budget->time_left;
     budget->running = true;
 }
 
 int64_t hf__budget_time_left(const hf__budget *budget) {
-    return budget->running ? budget->deadline - hf__trace_now() : budget->time_left;
+    return budget->running ? budget->deadline - hf__monotonic_ns() : budget->time_left;
 }
 
 void hf__budget_pause(hf__budget *budget) {

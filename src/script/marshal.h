@@ -1,5 +1,5 @@
 /*
- * Lua tables from and to ops, answers, errors and JSON values: the one codec of the Lua form.
+ * JSON values and errors in Lua, and back.
  *
  * Every function here that begins with l_ may throw a Lua error. C memory that a throw would leak is
  * always in an arena that the caller has anchored elsewhere.
@@ -15,6 +15,7 @@
 /* Puts what the codec needs into the state's registry: the metatables of lists and errors, and the map
  * from decoded objects to the text they came from. Harmless when repeated. */
 void l_marshal_setup(lua_State *L);
+void l_error_setup(lua_State *L); /* its part for errors */
 
 /* JSON null, wherever nil cannot stand. */
 void hf__push_null(lua_State *L);
@@ -42,33 +43,13 @@ void l_push_json(lua_State *L, hf__arena *arena, hf_text json);
 /* A JSON object's text as a table that remembers the text. [-0, +1] */
 void l_push_object(lua_State *L, hf__arena *arena, hf_text json);
 
+/* The JSON text of the table at `index`, which must be an object: the very bytes it was decoded from where it
+ * still says the same. Lives in `arena`, or as long as the table. */
+hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_code code,
+                      const char *what);
+
 /* A copy of the table at `index`, and of the tables within it. [-0, +1] */
 void l_push_copy(lua_State *L, int index);
-
-/* An op or an answer as a table with its `op`. [-0, +1] */
-void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op);
-void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result);
-
-/* Whether the table at `index` says what the op or the answer does, to the byte, so that it need be neither read nor
- * checked. False also where that would take more than a look. [-0, +0] */
-bool l_is_op(lua_State *L, int index, const hf__op_def *def, const hf_op *op);
-bool l_is_result(lua_State *L, int index, const hf__op_def *def, const hf_result *result);
-
-/* The op that the table at `index` names; throws HF_INVALID for what is no op. [-0, +0] */
-const hf__op_def *l_op_def(lua_State *L, int index);
-
-/* Reads the table at `index`. What `out` shows lives in `arena`. Throws HF_INVALID, naming the
- * field. Bounds are left to hf__op_check. [-0, +0] */
-void l_read_op(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
-               hf_op *out);
-
-/* Reads an answer, and copies it into the memory of `out`. Throws HF_BAD_RESULT. [-0, +0] */
-void l_read_result(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, const hf__op_def *def,
-                   hf_result *out);
-
-/* Reads what a host says of the caller, {requestId = ..., ...}; nil gives zeroes. [-0, +0] */
-void l_read_context(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_context *out);
-void l_push_context(lua_State *L, hf__arena *arena, const hf_context *context);
 
 /* Errors. l_push_error makes the table of an hf_error; l_throw throws it as it is; l_throw_own as the slip of
  * the layer that runs just now, where one does; l_throwf makes a new one for that. l_read_error reads one back; what is no error table of ours becomes HF_MIDDLEWARE. */

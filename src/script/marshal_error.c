@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "script/marshal.h"
-#include "script/marshal_internal.h"
 #include "script/vm.h"
 
 static const char error_key = 0;

@@ -13,13 +13,13 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "script/marshal.h"
-#include "script/marshal_internal.h"
 #include "script/vm.h"
 
 static const char list_key = 0;
 static const char origins_key = 0;
 
-void l_value_setup(lua_State *L) {
+void l_marshal_setup(lua_State *L) {
+    l_error_setup(L);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "list");
     lua_setfield(L, -2, "__metatable");

@@ -10,7 +10,6 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "script/frame.h"
 #include "script/guard.h"
 #include "script/marshal.h"
 #include "script/sandbox.h"
@@ -41,7 +40,6 @@ static int l_open_libraries(lua_State *L) {
     }
     lua_rawsetp(L, LUA_REGISTRYINDEX, &vm_key);
     l_marshal_setup(L);
-    l_context_setup(L);
     if (vm->budget == NULL) return 0;
     l_push_environment(L, NULL, false);
     lua_getfield(L, -1, "string");
@@ -100,7 +98,6 @@ hf__vm *l_vm_of(lua_State *L) {
     hf__vm *vm = find_vm_safe(L);
     if (vm != NULL) return vm;
     l_marshal_setup(L);
-    l_context_setup(L);
     vm = lua_newuserdatauv(L, sizeof *vm, 0);
     *vm = (hf__vm){0};
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
@@ -114,7 +111,7 @@ void l_say_where(lua_State *L) {
     const hf__visit *visit = l_vm_of(L)->visit;
     if (visit == NULL || visit->layer == SIZE_MAX) return;
     const char *const names[] = {"layer", "op"};
-    const char *const values[] = {hf__frame_layer_name(visit->frame, visit->layer), visit->op};
+    const char *const values[] = {visit->name_of(visit->frame, visit->layer), visit->op};
     for (int i = 0; i < 2; i++) {
         lua_pushstring(L, names[i]);
         if (lua_rawget(L, -2) == LUA_TNIL) {
@@ -172,7 +169,7 @@ void l_push_breach(lua_State *L, hf__budget *budget) {
         hf__budget_describe(budget, message, sizeof message);
         hf__fail(&err, budget->spent, "%s", message);
         if (turn != NULL) {
-            const char *layer = hf__frame_layer_name(visit->frame, turn->position);
+            const char *layer = visit->name_of(visit->frame, turn->position);
             hf__error_copy(err.layer, sizeof err.layer, layer, strlen(layer), 1);
             hf__error_copy(err.op, sizeof err.op, turn->op, strlen(turn->op), 1);
         }

@@ -356,7 +356,7 @@ describe("the table of", function()
   end)
 
   it("a layer's fields in lua/README.md is what the engine knows", function()
-    local known, found = read("src/script/load.c"):match "known%[%] = {(.-)}", {}
+    local known, found = read("src/chain/load.c"):match "known%[%] = {(.-)}", {}
     for _, row in ipairs(rows_of(section("lua/README.md", "A file"))) do found[#found + 1] = row[1]:match "^`(%w+)`$" end
     local expected = {}
     for name in known:gmatch '"(%w+)"' do expected[#expected + 1] = name end
@@ -364,7 +364,7 @@ describe("the table of", function()
   end)
 
   it("ctx in lua/README.md is all that ctx has", function()
-    local source, header = read "src/script/context.c", read "include/holdfast.h"
+    local source, header = read "src/chain/context.c", read "include/holdfast.h"
     local expected, found = {}, {}
     for name in source:gmatch '{"(%w+)", l_[%w_]+}' do expected[#expected + 1] = "ctx:" .. name end
     for name in source:gmatch 'strcmp%(name, "(%w+)"%)' do expected[#expected + 1] = "ctx." .. name end

@@ -26,7 +26,7 @@ nowhere() {
 }
 
 only 'sqlite3(ext)?\.h' 'src/store/'
-only '(lua|lauxlib|lualib|luaconf)\.h' 'src/script/|src/lua/|src/cli/check\.c:|include/holdfast_lua\.h:'
+only '(lua|lauxlib|lualib|luaconf)\.h' 'src/script/|src/chain/|src/lua/|src/cli/check\.c:|include/holdfast_lua\.h:'
 only 'cJSON(_Utils)?\.h' 'src/base/json\.c:'
 nowhere 'an include that climbs out of its room' '#[[:space:]]*include[[:space:]]*"[^"]*[.][.]/'
 nowhere 'the host of a package registry' '(registry[.][a-z]+[.]|npmj[s][.]|pyp[i][.]|pythonhoste[d]|crate[s][.]io|luarock[s][.]org|rubygem[s]|prox[y][.]golang|mave[n][.]|deb[.]debia[n])'

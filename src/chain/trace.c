@@ -1,11 +1,11 @@
 /* The record of one op's way. */
-#include "script/trace.h"
+#include "chain/trace.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
+#include "base/uuid.h"
 #include "op/text.h"
 #include "script/marshal.h"
 #include "script/vm.h"
@@ -15,12 +15,6 @@
 
 static bool is_full(const hf__trace *trace) {
     return trace == NULL || trace->arena.size > MOST_KEPT;
-}
-
-int64_t hf__trace_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 hf__step *hf__trace_begin(hf__trace *trace, const char *layer, const char *op) {
@@ -35,13 +29,13 @@ hf__step *hf__trace_begin(hf__trace *trace, const char *layer, const char *op) {
     else
         trace->first = step;
     trace->last = trace->open = step;
-    step->begun = hf__trace_now();
+    step->begun = hf__monotonic_ns();
     return step;
 }
 
 void hf__trace_end(hf__trace *trace, hf__step *outer, const char *code) {
     if (trace == NULL) return;
-    int64_t now = hf__trace_now();
+    int64_t now = hf__monotonic_ns();
     while (trace->open != NULL && trace->open != outer) {
         hf__step *step = trace->open;
         step->spent = now - step->begun;

@@ -9,14 +9,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "script/marshal.h"
-#include "script/marshal_internal.h"
+#include "chain/tables.h"
 #include "script/vm.h"
-
-void l_marshal_setup(lua_State *L) {
-    l_value_setup(L);
-    l_error_setup(L);
-}
 
 /* The member at the field's offset. */
 #define MEMBER(base, field, type) ((type *)(void *)((char *)(base) + (field)->offset))

@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "chain/frame.h"
+#include "chain/hoard.h"
+#include "chain/tables.h"
 #include "op/check.h"
-#include "script/frame.h"
-#include "script/hoard.h"
 #include "script/marshal.h"
 
 static int l_next(lua_State *L);
@@ -183,9 +184,9 @@ static int l_descend_protected(lua_State *L) {
     }
     hf__budget_pause(visit->vm->budget);
     bool nested = frame->depth > 0; /* the op, or one around it, came from ctx:exec */
-    int64_t begun = nested ? hf__trace_now() : 0;
+    int64_t begun = nested ? hf__monotonic_ns() : 0;
     int rc = hf__frame_descend(frame, way->call->position + 1, def, &hop->op, &hop->result, &err);
-    int64_t us = nested ? (hf__trace_now() - begun) / 1000 : 0;
+    int64_t us = nested ? (hf__monotonic_ns() - begun) / 1000 : 0;
     hf__budget_resume(visit->vm->budget);
     if (nested)
         l_budget_charge(L, visit->vm->budget, (size_t)(us < MOST_US_CHARGED ? us : MOST_US_CHARGED) * 10);

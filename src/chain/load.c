@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "script/chain.h"
+#include "chain/chain.h"
 #include "script/marshal.h"
 #include "script/sandbox.h"
 

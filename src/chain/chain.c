@@ -1,5 +1,5 @@
 /* The layers of a store: their names, what they want, and their end. */
-#include "script/chain.h"
+#include "chain/chain.h"
 
 #include <ctype.h>
 #include <lauxlib.h>

@@ -1,6 +1,6 @@
 /* The layers of a store, outermost first. */
-#ifndef HF_SCRIPT_CHAIN_H
-#define HF_SCRIPT_CHAIN_H
+#ifndef HF_CHAIN_CHAIN_H
+#define HF_CHAIN_CHAIN_H
 
 #include "op/host.h"
 #include "script/vm.h"

@@ -1,8 +1,8 @@
 /* A layer that keeps the memory which all scripts of a state share is found and stopped. */
-#ifndef HF_SCRIPT_HOARD_H
-#define HF_SCRIPT_HOARD_H
+#ifndef HF_CHAIN_HOARD_H
+#define HF_CHAIN_HOARD_H
 
-#include "script/chain.h"
+#include "chain/chain.h"
 
 /* After a breach of the vm's memory budget, once no script runs: where the layers keep more than three quarters of it,
  * stops those that keep the most, and says so in `err`, which must not be NULL. The budget is begun anew. */

@@ -4,13 +4,13 @@
  * when all garbage is gone, what each layer keeps is measured, and the one that keeps the most is stopped: it
  * loses what it has, and its ops fail, until it is loaded anew.
  */
-#include "script/hoard.h"
+#include "chain/hoard.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "script/frame.h"
+#include "chain/frame.h"
 
 /* The stack of a measuring: what was met, as keys, and what has still to be looked into. */
 enum { SEEN = 2, QUEUE };

@@ -2,14 +2,14 @@
  * The way of one op through the chain. A frame on the C stack holds whatever C owns while Lua may
  * throw; it is emptied when the op ends, however it ended.
  */
-#ifndef HF_SCRIPT_FRAME_H
-#define HF_SCRIPT_FRAME_H
+#ifndef HF_CHAIN_FRAME_H
+#define HF_CHAIN_FRAME_H
 
 #include "base/arena.h"
+#include "chain/chain.h"
+#include "chain/trace.h"
 #include "op/host.h"
 #include "op/transaction.h"
-#include "script/chain.h"
-#include "script/trace.h"
 
 /* An op and its answer in C, on the way between Lua and what is below. */
 typedef struct hf__hop {
@@ -88,8 +88,6 @@ typedef struct hf__call {
     hf__step *step; /* of the trace, or NULL; good as long as the op */
 } hf__call;
 
-/* Puts the metatable of `ctx` into the registry. */
-void l_context_setup(lua_State *L);
 /* A new call on the top. [-0, +1] */
 hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def);
 /* The visit that the call belongs to; throws where its op has ended. */

@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "script/chain.h"
+#include "chain/chain.h"
 #include "script/marshal.h"
 
 static const char *const types[] = {"any", "boolean", "integer", "list", "number", "table", "text", NULL};

@@ -7,16 +7,21 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "script/frame.h"
+#include "chain/frame.h"
+#include "chain/tables.h"
 #include "script/marshal.h"
-#include "script/marshal_internal.h"
 
 static const char context_key = 0;
+
+static void l_push_metatable(lua_State *L);
 
 hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def) {
     hf__call *call = lua_newuserdatauv(L, sizeof *call, 3);
     *call = (hf__call){.vm = visit->vm, .generation = visit->generation, .def = def, .position = position};
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        l_push_metatable(L);
+    }
     lua_setmetatable(L, -2);
     return call;
 }
@@ -208,7 +213,8 @@ static int l_newindex(lua_State *L) {
     return l_throwf(L, HF_MIDDLEWARE, "ctx is read-only; what a layer wants to keep belongs into ctx.state");
 }
 
-void l_context_setup(lua_State *L) {
+/* The metatable of each `ctx` of a state, made at the first. [-0, +1] */
+static void l_push_metatable(lua_State *L) {
     static const luaL_Reg methods[] = {{"exec", l_exec},
                                        {"now", l_now},
                                        {"uuid", l_uuid},
@@ -227,5 +233,6 @@ void l_context_setup(lua_State *L) {
     lua_setfield(L, -2, "__metatable");
     lua_pushliteral(L, "ctx");
     lua_setfield(L, -2, "__name");
+    lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
 }

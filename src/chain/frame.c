@@ -2,7 +2,7 @@
  * One op on its way: from layer to layer, down to the terminal, and its answer back up. This file knows
  * the C form of ops and C layers; lua_layer.c knows the Lua form.
  */
-#include "script/frame.h"
+#include "chain/frame.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -51,6 +51,7 @@ hf__visit *hf__frame_visit(hf__frame *frame, hf__vm *vm) {
     *visit = (hf__visit){
         .vm = vm,
         .frame = frame,
+        .name_of = hf__frame_layer_name,
         .outer = vm->visit,
         .generation = ++vm->generations,
         .shared = LUA_NOREF,

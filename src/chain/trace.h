@@ -1,8 +1,8 @@
 /*
  * What happened to one op, layer by layer: kept only while somebody listens, for the trace and for explain.
  */
-#ifndef HF_SCRIPT_TRACE_H
-#define HF_SCRIPT_TRACE_H
+#ifndef HF_CHAIN_TRACE_H
+#define HF_CHAIN_TRACE_H
 
 #include <lua.h>
 
@@ -33,9 +33,6 @@ typedef struct hf__trace {
     hf__step *first, *last; /* in the order in which they began */
     hf__step *open;         /* the innermost that has not ended */
 } hf__trace;
-
-/* The monotonic clock, in ns. */
-int64_t hf__trace_now(void);
 
 /* All of these do nothing for a trace, or a step, that is NULL: nobody listens, or memory ran out. */
 
