@@ -56,6 +56,7 @@ static int l_exec(lua_State *L) {
     if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "ctx:exec was called after the layer had returned");
     if (lua_type(L, 2) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "ctx:exec: expected an op, a table, found %s", luaL_typename(L, 2));
+    lua_settop(L, 2);
     if (visit->frame->depth >= visit->frame->host->limits.exec_depth)
         return l_throwf(L, HF_DEPTH, "ctx:exec within ctx:exec: expected at most %u levels",
                         visit->frame->depth);
@@ -63,7 +64,13 @@ static int l_exec(lua_State *L) {
     visit->frame->depth++;
     int status = l_descend(L, call, visit, 2, true);
     visit->frame->depth--;
-    return status == LUA_OK ? 1 : lua_error(L);
+    if (status == LUA_OK) return 1;
+    if (l_is_error(L, -1) && lua_getfield(L, -1, "layer") == LUA_TNIL) { /* the op was this layer's idea */
+        lua_pushstring(L, hf__frame_layer_name(visit->frame, call->position));
+        lua_setfield(L, -3, "layer");
+    }
+    lua_settop(L, 3);
+    return lua_error(L);
 }
 
 static int l_now(lua_State *L) {

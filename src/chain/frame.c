@@ -193,6 +193,10 @@ int hf_layer_exec(hf_layer *layer, const hf_op *op, hf_result *result, hf_error 
     rc = descend_from_c(layer, def, &given, true, result != NULL ? result : &unwanted, err);
     layer->frame->depth--;
     layer->failed_below = rc != HF_OK;
+    if (rc != HF_OK && err->layer[0] == '\0') { /* the op was this layer's idea */
+        const char *name = hf__frame_layer_name(layer->frame, layer->position);
+        hf__error_copy(err->layer, sizeof err->layer, name, strlen(name), 1);
+    }
     hf_result_free(&unwanted);
     return rc;
 }

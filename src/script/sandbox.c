@@ -86,6 +86,18 @@ static hf__arena *l_new_arena(lua_State *L) {
     return arena;
 }
 
+/* [error] -> [error]: what a layer gave to json is its own slip, and says nothing of the op. */
+static void l_make_own(lua_State *L) {
+    const hf__visit *visit = l_vm_of(L)->visit;
+    if (visit == NULL || visit->layer == SIZE_MAX || !l_is_error(L, -1)) return;
+    if (lua_getfield(L, -1, "code") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "invalid") == 0) {
+        lua_pushliteral(L, "middleware");
+        lua_setfield(L, -3, "code");
+    }
+    lua_pop(L, 1);
+    l_say_where(L);
+}
+
 /* Runs `body` with the value at index 1 and an arena, which is emptied whether it raises or not: the collector does not
  * see how much it holds. */
 static int l_with_arena(lua_State *L, lua_CFunction body) {
@@ -96,8 +108,9 @@ static int l_with_arena(lua_State *L, lua_CFunction body) {
     lua_pushlightuserdata(L, arena);
     int status = lua_pcall(L, 2, 1, 0);
     hf__arena_free(arena);
-    if (status != LUA_OK) return lua_error(L);
-    return 1;
+    if (status == LUA_OK) return 1;
+    l_make_own(L);
+    return lua_error(L);
 }
 
 #define NODE_COST ((size_t)192) /* bytes that a JSON value takes while it is decoded, at most */

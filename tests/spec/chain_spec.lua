@@ -656,6 +656,17 @@ for _, form in ipairs {"function", "sandboxed"} do
       assert.are.same({layer = "looks"}, records[3].fields)
     end)
 
+    it("names the layer whose ctx:exec failed, and whose json was no JSON", function()
+      use("asks", layer [[
+        if op.content == "json" then require("holdfast").json.decode("{") end
+        ctx:exec {op = "update", messageId = "nothing", updates = {}}
+        return next(op)]])
+      local err = support.error_of(store.add, store, {conversationId = "c1", role = "user", content = "x"})
+      assert.are.same({"notFound", "asks"}, {err.code, err.layer})
+      err = support.error_of(store.add, store, {conversationId = "c1", role = "user", content = "json"})
+      assert.are.same({"middleware", "asks", "add"}, {err.code, err.layer, err.op})
+    end)
+
     it("shows the context to every op of a batch and of ctx:exec", function()
       use("looks", layer([[
         ctx:log("info", op.op .. ctx.requestId)
