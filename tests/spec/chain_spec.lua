@@ -92,6 +92,14 @@ for _, form in ipairs {"function", "sandboxed"} do
                        records[1].message)
     end)
 
+    it("gives a layer the op as a plain table", function()
+      use("plain", layer [[
+        assert(type(op) == "table" and getmetatable(op) == nil)
+        for name, value in pairs(op) do assert(rawequal(rawget(op, name), value), name) end
+        return next(op)]])
+      store:exec(add_op {metadata = {a = {1}}})
+    end)
+
     it("lets a layer rewrite the op, in place or by another table, and the result", function()
       use("outside", layer [[
         local result = next(op)
@@ -128,6 +136,12 @@ for _, form in ipairs {"function", "sandboxed"} do
     it("takes an answer that is a plain table with its op", function()
       use("answer", layer([[return {op = "get"}]], [[{"get"}]]))
       assert.are.same({op = "get"}, store:get {messageId = "m1"})
+    end)
+
+    it("fills in the op of what is given to ctx:reply", function()
+      use("answer", layer([[return ctx:reply {}]], [[{"get", "update"}]]))
+      assert.are.same({op = "get"}, store:get {messageId = "m1"})
+      assert.are.same({op = "update"}, store:update {messageId = "m1", updates = {}})
     end)
 
     it("lets a layer refuse with a code of the engine's or its own", function()
@@ -184,6 +198,16 @@ for _, form in ipairs {"function", "sandboxed"} do
       use("inner", layer [[local nothing; return nothing.field]])
       use("below", layer [[return next(op)]])
       assert.are.equal("inner", fails(add_op()).layer)
+    end)
+
+    it("tells every error in one readable line", function()
+      for i, value in ipairs {"'a\\nb'", "{code = 'quota', message = 'a\\nb\\tc'}", "{code = 'quota', message = '\\xff'}"} do
+        open()
+        use("raise-" .. i, layer("error(" .. value .. ")"))
+        local line = tostring(fails(add_op()))
+        assert.is_truthy(utf8.len(line) and not line:find "%c", line)
+        assert.is_truthy(line:find('layer "raise-' .. i .. '": add: ', 1, true), line)
+      end
     end)
 
     it("gives an outer layer the very error that was raised, with all its fields", function()
@@ -529,6 +553,20 @@ for _, form in ipairs {"function", "sandboxed"} do
       assert.are.same({"one", "made"}, contents())
     end)
 
+    it("checks the op that the host hands in before any layer sees it", function()
+      use("watch", layer [[ctx:log("info", "ran") return next(op)]])
+      local err = fails(add_op {contnet = "x"})
+      assert.are.equal("invalid", err.code)
+      assert.is_nil(err.layer)
+      assert.are.same({}, said())
+    end)
+
+    it("checks the op again at the terminal, and the result where it leaves the chain: what was mended by then is good", function()
+      use("outer", layer [[op.extra = 1 local result = next(op) result.extra = nil return result]])
+      use("inner", layer [[op.extra = nil local result = next(op) result.extra = 1 return result]])
+      assert.are.equal("hello", store:exec(add_op()).message.content)
+    end)
+
     it("refuses an op that a layer spoilt", function()
       use("spoils", layer [[op.contnet = "x" return next(op)]])
       local err = fails(add_op())
@@ -755,6 +793,31 @@ for _, form in ipairs {"function", "sandboxed"} do
         assert.is_truthy(err.code == "middleware" or err.code == "invalid", call .. ": " .. tostring(err))
         assert.are.equal("wrong", err.layer, call)
       end
+    end)
+
+    it("has json, null and the rest of the stock library through require", function()
+      use("requires", layer [[
+        local holdfast = require "holdfast"
+        assert(holdfast.json.encode({a = holdfast.null}) == '{"a":null}')
+        assert(rawequal(holdfast.json.decode("[null]")[1], holdfast.null))
+        assert(require "holdfast.middleware.redact".name == "redact")
+        return next(op)]])
+      store:exec(add_op())
+    end)
+
+    it("shows another handle nothing of an op before the commit, and all of it in afterCommit and to the host", function()
+      local path, seen, other = support.path(), {}, nil
+      local function count() return #other:list({conversationId = "c1"}).messages end
+      store = support.seed(support.open({log = function(_, _, message) seen[#seen + 1] = message .. count() end}, path))
+      other = support.open(nil, path)
+      use("notes", layer [[
+        ctx:exec {op = "add", conversationId = "c1", role = "note", content = "before"}
+        ctx:afterCommit(function() ctx:log("info", "after ") end)
+        next(op)
+        ctx:log("info", "within ")]])
+      store:exec(add_op())
+      assert.are.equal(3, count())
+      assert.are.same({"within 1", "after 3"}, seen)
     end)
 
     it("runs afterCommit functions in order, after the commit", function()

@@ -163,7 +163,9 @@ describe("holdfast", function()
     end)
 
     it("has colours and the terminal's width on a terminal, unless NO_COLOR is set", function()
-      if not os.execute "command -v script >/dev/null" then return pending "there is no program `script`" end
+      if not os.execute "script -qec true /dev/null >/dev/null 2>&1" then
+        return pending "there is no program `script`, or no terminal to be had"
+      end
       write("op.json", add(("hello "):rep(50)))
       local command = 'stty cols 60; $PROGRAM explain store.db --use redact op.json'
       local function on_terminal(setting)

@@ -165,6 +165,130 @@ describe("the sandbox:", function()
     assert.is_truthy(err.message:find("nothing.lua", 1, true))
   end)
 
+  -- ---- Budgets ----
+
+  local function open(options)
+    local log
+    log, records = support.recorder()
+    options.log = log
+    store = support.seed(support.open(options))
+  end
+
+  local function add(content)
+    return store:add({conversationId = "c1", role = "user", content = content or "x"}).message
+  end
+
+  -- A layer that runs `body` for the content "go", before it passes the op on.
+  local function layer(body)
+    return ([[return {ops = {"add"}, handle = function(op, next, ctx)
+      if op.content == "go" then %s end
+      return next(op)
+    end}]]):format(body)
+  end
+
+  it("fails an op that goes past a budget, undoes it, names its layer, and runs the next: each budget is an option", function()
+    for _, case in ipairs {
+      {"timeout", {maxLuaMs = 20, maxLuaInstructions = 1 << 60}, "while true do end"},
+      {"timeout", {maxLuaInstructions = 100000, maxLuaMs = 60000}, "while true do end"},
+      {"memory", {maxLuaMemory = 4 << 20, maxLuaMs = 60000}, "local t = {} for i = 1, math.huge do t[i] = 'x' .. i end"},
+      {"depth", {maxExecDepth = 1}, "ctx:exec(op)"},
+    } do
+      open(case[2])
+      store:useString("outer", [[return {ops = {"add"}, handle = function(op, next, ctx)
+        ctx:exec {op = "update", messageId = "m1", updates = {seen = true}}
+        return op.content == "go" and ctx:exec(op) or next(op)
+      end}]])
+      store:useString("greedy", layer(case[3]))
+      local before = support.snapshot(store)
+      local err = support.error_of(add, "go")
+      assert.are.same({case[1], "greedy"}, {err.code, err.layer})
+      assert.are.equal(before, support.snapshot(store))
+      assert.are.equal("x", add().content)
+    end
+  end)
+
+  it("gives an op one second where the host says nothing", function()
+    open {maxLuaInstructions = 1 << 60}
+    store:useString("loops", layer "while true do end")
+    local begun = os.clock()
+    assert.are.equal("timeout", support.error_of(add, "go").code)
+    assert.is_true(os.clock() - begun > 0.5 and os.clock() - begun < 3)
+  end)
+
+  it("gives scripts 64 MiB where the host says nothing", function()
+    open {maxLuaMs = 60000}
+    store:useString("keeps", [[return {ops = {"add"}, handle = function(op, next)
+      local kept = {}
+      for i = 1, op.content do kept[i] = ("x"):rep((1 << 20) - 2) .. string.char(i, 0) end
+      return next(op)
+    end}]])
+    assert.are.equal("56", add("56").content)
+    assert.are.equal("memory", support.error_of(add, "65").code)
+  end)
+
+  it("counts memory above what the op itself brings", function()
+    open {maxLuaMemory = 4 << 20}
+    store:useString("looks", [[return {ops = {"add"}, handle = function(op, next)
+      assert(#op.content == 8 << 20)
+      return next(op)
+    end}]])
+    assert.are.equal(8 << 20, #add(("x"):rep(8 << 20)).content)
+  end)
+
+  it("counts no time in the terminal", function()
+    local slow
+    open {maxLuaMs = 50, now = function()
+      local ends = os.clock() + (slow and 0.2 or 0)
+      while os.clock() < ends do end
+      return 1000
+    end}
+    store:useString("passes", [[return {ops = {"add"}, handle = function(op, next)
+      local result = next(op)
+      for _ = 1, 10000 do result = {op = result.op, message = result.message} end
+      return result
+    end}]])
+    slow = true
+    assert.are.equal("x", add().content)
+  end)
+
+  it("counts no time that is spent waiting for a lock", function()
+    local path = support.path()
+    local other = support.seed(support.open(nil, path))
+    store = support.open({maxLuaMs = 50, busyTimeoutMs = 100}, path)
+    store:useString("passes", [[return {ops = {"add"}, handle = function(op, next)
+      local good, err = pcall(next, op)
+      for _ = 1, 10000 do good = not good end
+      error(err, 0)
+    end}]])
+    local err
+    other:use(function(op, next)
+      local result = next(op)
+      err = support.error_of(add)
+      return result
+    end, "holds")
+    other:add {conversationId = "c1", role = "user", content = "x"}
+    assert.are.equal("busy", err.code)
+  end)
+
+  it("is not for scripts of a store that is opened as trusted: they have all of Lua, and no budget", function()
+    open {trusted = true, maxLuaMs = 20, maxLuaInstructions = 1000}
+    store:useString("free", layer [[
+      local ends = os.clock() + 0.1
+      while os.clock() < ends do end
+      op.content = type(io.open) .. type(os.getenv) .. type(load) .. type(debug) .. type(require "lfs")]])
+    assert.are.equal("functionfunctionfunctiontabletable", add("go").content)
+  end)
+
+  it("is not for the host's own functions: they have no budget", function()
+    open {maxLuaMs = 20, maxLuaInstructions = 1000}
+    store:use(function(op, next)
+      local ends = os.clock() + 0.1
+      while os.clock() < ends do end
+      return next(op)
+    end, "host")
+    assert.are.equal("x", add().content)
+  end)
+
   -- ---- Files and require ----
 
   local function says(path, config)

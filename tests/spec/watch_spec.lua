@@ -64,6 +64,30 @@ describe("the trace", function()
     assert.are.equal("notFound", records[#records].code)
   end)
 
+  it("has a record for an op that a layer answered, whose terminal took no time", function()
+    store:useString("answers", [[return {ops = {"get"}, handle = function(op, next, ctx) return ctx:reply {} end}]])
+    store:useString("below", [[return {ops = {"get"}, handle = function(op, next) return next(op) end}]])
+    store:get {messageId = "m1"}
+    assert.are.equal("answers answered", did())
+    assert.are.same({"get", "ok", 0}, {records[1].op, records[1].outcome, records[1].terminalUs})
+    assert.are.same({"answers", "below"}, {table.unpack(records[1].chain)})
+  end)
+
+  it("tells each layer's own time", function()
+    local function wait(op, next)
+      local ends = os.clock() + 0.02
+      while os.clock() < ends do end
+      return next(op)
+    end
+    store:use(function(op, next) return next(op) end, "quick")
+    store:use(wait, "slow")
+    store:use(function(op, next) return next(op) end, "quick-too")
+    add {}
+    local quick, slow, quick_too = table.unpack(records[1].layers)
+    assert.is_true(slow.us >= 19000 and slow.us <= records[1].us)
+    assert.is_true(quick.us < slow.us and quick_too.us < slow.us)
+  end)
+
   it("has a record for an op that is refused before the chain", function()
     pcall(store.exec, store, {op = "get", messageId = ("x"):rep(200)})
     assert.are.same({"get", "error", "invalid"}, {records[1].op, records[1].outcome, records[1].code})
@@ -124,6 +148,31 @@ describe("a layer whose onError is \"continue\"", function()
     local err = support.error_of(store.add, store, {conversationId = "nowhere", role = "user", content = "x"})
     assert.are.equal("notFound", err.code)
     assert.are.equal(0, #store:list({conversationId = "c1"}).messages)
+  end)
+end)
+
+describe("a layer whose onError is \"continue\", past a budget,", function()
+  after_each(support.clean)
+
+  it("is not passed over: not for time, instructions, memory or depth", function()
+    for _, case in ipairs {
+      {"timeout", {maxLuaMs = 20}, "while true do end"},
+      {"timeout", {maxLuaInstructions = 100000}, "while true do end"},
+      {"memory", {maxLuaMemory = 4 << 20}, "local t = {} for i = 1, math.huge do t[i] = 'x' .. i end"},
+      {"depth", {maxExecDepth = 1}, "return ctx:exec(op)"},
+    } do
+      local store = support.open(case[2])
+      store:createConversation {conversationId = "c1"}
+      for _, name in ipairs {"outer", "observer"} do
+        store:useString(name, ([[return {onError = "continue", ops = {"add"}, handle = function(op, next, ctx)
+          %s
+        end}]]):format(name == "observer" and case[3] or case[1] == "depth" and case[3] or "return next(op)"))
+      end
+      io.stderr:write(case[1], "\n")
+      local err = support.error_of(store.add, store, {conversationId = "c1", role = "user", content = "x"})
+      assert.are.same({case[1], "observer"}, {err.code, err.layer})
+      assert.are.equal(0, #store:list({conversationId = "c1"}).messages)
+    end
   end)
 end)
 
@@ -205,6 +254,20 @@ describe("reload", function()
     assert.are.equal("one w1.", stamp())
   end)
 
+  it("takes all the new files or none of them", function()
+    local second = support.path ".lua"
+    support.write(second, "return {name = 'second', ops = {'add'}, handle = function(op, next) return next(op) end}")
+    store:use(second)
+    assert.are.equal("one w1.", stamp())
+    write [[return {name = "stamp", ops = {"add"}, handle = function(op, next) op.content = "new" return next(op) end}]]
+    support.write(second, "return {")
+    assert.are.equal("invalid", support.error_of(store.reload, store).code)
+    assert.are.equal("one w2.", stamp())
+    support.write(second, "return {name = 'second', ops = {'add'}, handle = function(op, next) op.content = op.content .. '+' return next(op) end}")
+    store:reload()
+    assert.are.equal("new.+", stamp())
+  end)
+
   it("is refused from within a layer", function()
     local inner
     store:use(function(op, next)
@@ -213,6 +276,61 @@ describe("reload", function()
     end, "meddles")
     stamp()
     assert.are.equal("misuse", inner.code)
+  end)
+end)
+
+describe("explain", function()
+  local store, path, log
+
+  before_each(function()
+    path, log = support.path(), {}
+    store = support.seed(support.open({log = function(_, _, message) log[#log + 1] = message end}, path))
+  end)
+  after_each(support.clean)
+
+  local function explain(content)
+    return store:explain {op = "add", conversationId = "c1", messageId = "x", role = "user", content = content or "hello"}
+  end
+
+  it("tells layer by layer what changed on both ways, and the result", function()
+    store:useString("rewrites", [[return function(op, next) op.content = op.content .. "!" return next(op) end]])
+    store:useString("passes", [[return function(op, next) return next(op) end]])
+    store:useString("changes", [[return function(op, next) local r = next(op) r.message.role = "x" return r end]])
+    local told = explain()
+    local steps = {}
+    for i, step in ipairs(told.steps) do steps[i] = (step.layer or "terminal") .. " " .. (step.did or "ran") end
+    assert.are.same({"rewrites rewrote", "passes passed", "changes rewrote", "terminal ran"}, steps)
+    local change = told.steps[1].changes[1]
+    assert.are.same({"content", "hello", "hello!"}, {change.path, change.before, change.after})
+    assert.are.same({"ok", "hello!", "x"}, {told.outcome, told.result.message.content, told.result.message.role})
+  end)
+
+  it("goes through the chain and the terminal, and rolls everything back", function()
+    store:useString("writes", [[return {ops = {"add"}, handle = function(op, next, ctx)
+      ctx:exec {op = "add", conversationId = "c1", role = "note", content = "note"}
+      local result = next(op)
+      ctx:log("info", ctx:exec({op = "get", messageId = op.messageId}).message.content)
+      return result
+    end}]])
+    local before = support.snapshot(store)
+    assert.are.equal("ok", explain().outcome)
+    assert.are.same({"hello"}, log)
+    assert.are.equal(before, support.snapshot(store))
+    assert.are.equal(before, support.snapshot(path))
+    local told = store:explain {op = "add", conversationId = "nowhere", role = "user", content = "x"}
+    assert.are.same({"error", "notFound"}, {told.outcome, told.error.code})
+  end)
+
+  it("sets ctx.dryRun, runs no afterCommit function, and leaves no trace of either in the next op", function()
+    store:useString("looks", [[return {ops = {"add"}, handle = function(op, next, ctx)
+      ctx:log("info", "dry " .. tostring(ctx.dryRun))
+      ctx:afterCommit(function() ctx:log("info", "committed") end)
+      return next(op)
+    end}]])
+    explain()
+    assert.are.same({"dry true"}, log)
+    store:add {conversationId = "c1", role = "user", content = "x"}
+    assert.are.same({"dry true", "dry false", "committed"}, log)
   end)
 end)
 
