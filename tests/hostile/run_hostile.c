@@ -105,7 +105,7 @@ static long memory_mib(const char *what) {
     long kib = 0;
     FILE *file = fopen("/proc/self/status", "r");
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, what, strlen(what)) == 0) kib = atol(line + strlen(what));
+        if (strncmp(line, what, strlen(what)) == 0) kib = strtol(line + strlen(what), NULL, 10);
     if (file != NULL) fclose(file);
     return kib / 1024;
 }
@@ -239,7 +239,8 @@ static void *contain(void *data) {
     ask_file(path, "PRAGMA integrity_check", answer, sizeof answer);
     if (strcmp(answer, "ok") != 0) fail("integrity_check: %s", answer);
     ask_file(path, "SELECT count(*) FROM messages", answer, sizeof answer);
-    if (atoi(answer) != expected) fail("%d messages were expected, found %s", expected, answer);
+    if ((int)strtol(answer, NULL, 10) != expected)
+        fail("%d messages were expected, found %s", expected, answer);
     printf("ok %s (%ld MiB)\n", s->name, peak - base);
     fflush(stdout);
     char command[80];
@@ -280,11 +281,11 @@ static bool read_expectation(script *s) {
         else if (strcmp(word, "config") == 0)
             snprintf(s->config, sizeof s->config, "%s", value);
         else if (strcmp(word, "ms") == 0)
-            s->options.max_lua_ms = atol(value);
+            s->options.max_lua_ms = strtol(value, NULL, 10);
         else if (strcmp(word, "instructions") == 0)
-            s->options.max_lua_instructions = atol(value);
+            s->options.max_lua_instructions = strtol(value, NULL, 10);
         else if (strcmp(word, "memory") == 0)
-            s->options.max_lua_memory = (size_t)atol(value) << 20;
+            s->options.max_lua_memory = (size_t)strtol(value, NULL, 10) << 20;
         else
             return false;
     }
@@ -320,6 +321,7 @@ static bool run_script(script *s) {
     int result = 1;
     for (int tries = 0; tries < 3 && result == 1; tries++)
         result = try_script(s);
+    running = NULL;
     return result == 0;
 }
 

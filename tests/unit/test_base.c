@@ -103,7 +103,7 @@ static void test_a_copied_text_is_cut_and_cleaned(void **state) {
 
 static void test_arena_memory_is_zeroed_aligned_and_apart(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     unsigned char *blocks[400];
     for (size_t i = 0; i < 400; i++) {
         size_t size = i * i % 3000;
@@ -124,7 +124,7 @@ static void test_arena_memory_is_zeroed_aligned_and_apart(void **state) {
 
 static void test_a_small_use_of_an_arena_is_one_allocation(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     fault_alloc_plan(2);
     for (int i = 0; i < 10; i++)
         assert_non_null(hf__arena_alloc(&arena, 90));
@@ -134,7 +134,7 @@ static void test_a_small_use_of_an_arena_is_one_allocation(void **state) {
 
 static void test_a_big_request_leaves_the_room_of_the_newest_block(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     char *first = hf__arena_alloc(&arena, 16);
     assert_non_null(hf__arena_alloc(&arena, 1000000));
     char *second = hf__arena_alloc(&arena, 16);
@@ -144,7 +144,7 @@ static void test_a_big_request_leaves_the_room_of_the_newest_block(void **state)
 
 static void test_an_arena_refuses_absurd_sizes(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     assert_null(hf__arena_alloc(&arena, SIZE_MAX));
     assert_null(hf__arena_alloc(&arena, SIZE_MAX / 2 + 1));
     assert_null(hf__arena_array(&arena, SIZE_MAX / 4, 8));
@@ -157,7 +157,7 @@ static void test_an_arena_refuses_absurd_sizes(void **state) {
 
 static void test_an_arena_copies_text_with_a_nul_behind(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     hf_text part = {"abcdef", 3};
     hf_text copy = hf__arena_text(&arena, part);
     assert_string_equal(copy.data, "abc");
@@ -171,7 +171,7 @@ static void test_an_arena_copies_text_with_a_nul_behind(void **state) {
 
 static void test_an_arena_takes_over_the_blocks_of_another(void **state) {
     (void)state;
-    hf__arena to = {NULL}, from = {NULL}, none = {NULL};
+    hf__arena to = {0}, from = {0}, none = {0};
     char *kept[8];
     for (int round = 0; round < 4; round++) {
         kept[round] =
@@ -192,7 +192,7 @@ static void test_an_arena_survives_the_failure_of_any_allocation(void **state) {
     (void)state;
     bool happened = true;
     for (long nth = 1; happened; nth++) {
-        hf__arena arena = {NULL};
+        hf__arena arena = {0};
         int refused = 0;
         fault_alloc_plan(nth);
         for (size_t i = 0; i < 50; i++)
@@ -425,7 +425,7 @@ static hf__value *text_value(hf__arena *arena, const char *key, const char *text
 
 static void test_a_map_keeps_its_order_and_finds_exact_keys(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     hf__value *map = hf__value_new(&arena, HF__MAP);
     assert_null(hf__value_get(map, "a"));
     hf__value_append(map, text_value(&arena, "b", "1"));
@@ -442,7 +442,7 @@ static void test_a_map_keeps_its_order_and_finds_exact_keys(void **state) {
 
 static void test_values_are_equal_by_content(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const char *keys[] = {"a", "b", "c"};
     hf__value *maps[2], *lists[2];
     for (int side = 0; side < 2; side++) {

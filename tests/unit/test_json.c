@@ -30,7 +30,7 @@ static hf_text exact(const char *data, size_t size) {
 
 static void assert_refused_bytes(const char *data, size_t size, const char *message) {
     hf_text json = exact(data, size);
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     hf_error err = {0}, object_err = {0};
     const hf__value *value;
     assert_int_equal(hf__json_parse(&arena, json, DEPTH, &value, &err), HF_INVALID);
@@ -56,7 +56,7 @@ static const hf__value *parse(hf__arena *arena, hf_text json) {
 
 /* Reads `json` and writes it again. */
 static void assert_written(const char *json, const char *expected) {
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     hf__buf buf;
     hf__buf_init(&buf, 0);
     hf_text text = exact(json, strlen(json));
@@ -68,7 +68,7 @@ static void assert_written(const char *json, const char *expected) {
 }
 
 static double real_in(const char *json) {
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const hf__value *value = parse(&arena, hf_text_of(json));
     assert_int_equal(value->type, HF__REAL);
     double real = value->is.real;
@@ -77,7 +77,7 @@ static double real_in(const char *json) {
 }
 
 static int64_t integer_in(const char *json) {
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const hf__value *value = parse(&arena, hf_text_of(json));
     assert_int_equal(value->type, HF__INT);
     int64_t integer = value->is.integer;
@@ -254,7 +254,7 @@ static void test_numbers_do_not_depend_on_the_locale(void **state) {
 /* ---- Text ---- */
 
 static void assert_text(const char *json, const char *expected) {
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const hf__value *value = parse(&arena, hf_text_of(json));
     assert_int_equal(value->type, HF__TEXT);
     assert_string_equal(value->is.text.data, expected);
@@ -327,7 +327,7 @@ static void test_null_and_empty_stay_what_they_are(void **state) {
 
 static void test_values_bear_the_bytes_they_were_read_from(void **state) {
     (void)state;
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const char *json = " { \"f\" : 1.10 , \"\\u006c\":[ 1 , \"]\\\"\" ],\"z\":null } ";
     const hf__value *map = parse(&arena, hf_text_of(json));
     assert_ptr_equal(map->raw.data, json + 1);
@@ -390,7 +390,7 @@ static void test_what_is_no_json_is_refused(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_refused(cases[i].json, cases[i].message);
 
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     hf_error err;
     const hf__value *value;
     assert_int_equal(hf__json_parse(&arena, hf_text_of(NULL), DEPTH, &value, &err), HF_INVALID);
@@ -402,7 +402,7 @@ static void test_what_is_no_json_is_refused(void **state) {
 static void assert_depth(size_t depth, size_t max_depth, const char *message) {
     char json[4096];
     hf_error err = {0};
-    hf__arena arena = {NULL};
+    hf__arena arena = {0};
     const hf__value *value;
     for (size_t i = 0; i < depth; i++) {
         json[i] = '[';
@@ -614,7 +614,7 @@ static void test_random_values_come_back_equal(void **state) {
     hf__buf buf;
     hf__buf_init(&buf, 0);
     for (int i = 0; i < 500; i++) {
-        hf__arena arena = {NULL};
+        hf__arena arena = {0};
         const hf__value *value = random_value(&arena, 4);
         hf__buf_clear(&buf);
         hf__json_write(&buf, value);
@@ -639,7 +639,7 @@ static void test_damaged_texts_are_safe_to_read(void **state) {
         for (uint64_t hits = next_random() % 3; hits > 0; hits--)
             damaged[next_random() % size] = bytes[next_random() % strlen(bytes)];
         hf_text json = exact(damaged, kept);
-        hf__arena arena = {NULL};
+        hf__arena arena = {0};
         const hf__value *value;
         if (hf__json_parse(&arena, json, DEPTH, &value, NULL) == HF_OK) {
             hf__buf buf;
@@ -662,7 +662,7 @@ static void test_any_failed_allocation_is_reported_and_leaves_nothing(void **sta
         "\"8\":8,\"9\":\"a text that is longer than any of the others\",\"10\":[[],{},true]}";
     long parses = 0, checks = 0, merges = 0;
     for (bool happened = true; happened; parses++) {
-        hf__arena arena = {NULL};
+        hf__arena arena = {0};
         hf_error err;
         const hf__value *value;
         fault_alloc_plan(parses + 1);
