@@ -483,7 +483,7 @@ HF_API int hf_exec_json(hf_store *store, hf_text op, hf_json *out, hf_error *err
  * `changes` is what a layer changed of the op before it handed it on, `resultChanges` of the answer; `before` or
  * `after` is left out for what was not there. Where the op fails, `outcome` is "error" and `error` bears what hf_exec
  * would have given, and the call returns HF_OK all the same: explaining it succeeded. HF_INVALID: the text is no
- * op. Other errors as hf_exec's before the chain. Any thread. Since 0.1.
+ * op. HF_MISUSE: a terminal of the host's own without begin or rollback. Other errors as hf_exec's before the chain. Any thread. Since 0.1.
  */
 HF_API int hf_explain_json(hf_store *store, hf_text op, hf_json *out, hf_error *err);
 

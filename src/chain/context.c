@@ -54,6 +54,10 @@ static int l_exec(lua_State *L) {
     hf__call *call = l_check_call(L, "exec");
     hf__visit *visit = l_visit_of(L, call, "ctx:exec");
     if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "ctx:exec was called after the layer had returned");
+    if (visit->live != call)
+        return l_throwf(L, HF_MIDDLEWARE,
+                        "ctx:exec of the layer \"%s\" was called by another, or after it had failed",
+                        hf__frame_layer_name(visit->frame, call->position));
     if (lua_type(L, 2) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "ctx:exec: expected an op, a table, found %s", luaL_typename(L, 2));
     lua_settop(L, 2);
@@ -88,6 +92,19 @@ static int l_uuid(lua_State *L) {
     return 1;
 }
 
+typedef struct fields_reading {
+    hf__hop *hop;
+    const hf__limits *limits;
+    hf_text fields;
+} fields_reading;
+
+/* (fields, light reading) */
+static int l_read_fields(lua_State *L) {
+    fields_reading *r = lua_touserdata(L, 2);
+    r->fields = l_read_object(L, 1, &r->hop->arena, r->limits, HF_INVALID, "ctx:log fields");
+    return 0;
+}
+
 static int l_log(lua_State *L) {
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
     const hf__call *call = l_check_call(L, "log");
@@ -95,17 +112,23 @@ static int l_log(lua_State *L) {
     hf__frame *frame = visit->frame;
     int level = luaL_checkoption(L, 2, NULL, levels);
     const char *message = luaL_checkstring(L, 3);
+    bool fields = !lua_isnoneornil(L, 4);
+    if (fields) luaL_checktype(L, 4, LUA_TTABLE);
     if (frame->host->log == NULL || hf__budget_may_log(visit->vm->budget, 0) == 0) return 0;
     hf__hop *hop = hf__frame_take_hop(frame);
     if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
-    hf_text fields = {0};
-    if (!lua_isnoneornil(L, 4)) {
-        luaL_checktype(L, 4, LUA_TTABLE);
-        fields = l_read_object(L, 4, &hop->arena, &frame->host->limits, HF_INVALID, "ctx:log fields");
+    fields_reading r = {hop, &frame->host->limits, {0}};
+    int status = LUA_OK;
+    if (fields) { /* protected: what was read in part must not stay until the op ends */
+        lua_pushcfunction(L, l_read_fields);
+        lua_pushvalue(L, 4);
+        lua_pushlightuserdata(L, &r);
+        status = lua_pcall(L, 2, 0, 0);
     }
-    hf__frame_log(visit, (hf_level)level, hf__frame_layer_name(frame, call->position), message, fields);
+    if (status == LUA_OK)
+        hf__frame_log(visit, (hf_level)level, hf__frame_layer_name(frame, call->position), message, r.fields);
     hf__frame_return_hop(frame, hop);
-    return 0;
+    return status == LUA_OK ? 0 : lua_error(L);
 }
 
 static int l_reply(lua_State *L) {

@@ -111,11 +111,12 @@ static int run_c_layer(hf__frame *frame, size_t position, const hf__op_def *def,
         hf__trace_end(frame->trace, outer, NULL);
         return HF_OK;
     }
+    bool made_up = hf_code_name(rc) == NULL || own.code != rc;
     if (hf_code_name(rc) == NULL)
         hf__fail(&own, HF_MIDDLEWARE, "returned %d: expected an hf_code", rc);
-    else if (own.code != rc)
+    else if (made_up)
         hf__fail(&own, (hf_code)rc, "returned %s without saying why", hf_code_name(rc));
-    if (own.layer[0] == '\0' && !call.failed_below)
+    if (own.layer[0] == '\0' && (made_up || !call.failed_below))
         hf__error_copy(own.layer, sizeof own.layer, layer->name, strlen(layer->name), 1);
     hf__trace_end(frame->trace, outer, own.name);
     *err = own;
@@ -207,6 +208,9 @@ int hf_layer_reject(hf_layer *layer, const char *code, const char *message, hf_e
     layer->failed_below = false;
     if (code == NULL || message == NULL)
         return hf__fail(err, HF_MISUSE, "hf_layer_reject: expected a code and a message, found NULL");
+    if (code[0] == '\0' || strlen(code) >= sizeof err->name)
+        return hf__fail(err, HF_MISUSE, "hf_layer_reject: expected a code of 1 to %zu bytes",
+                        sizeof err->name - 1);
     hf__fail(err, hf__code_of(code), "%s", message);
     hf__error_copy(err->name, sizeof err->name, code, strlen(code), 1);
     const char *name = hf__frame_layer_name(layer->frame, layer->position);
@@ -284,10 +288,14 @@ void hf__frame_log(const hf__visit *visit, hf_level level, const char *layer, co
                    hf_text fields) {
     char text[4096];
     hf__error_copy(text, sizeof text, message, strlen(message), 1);
-    int may = hf__budget_may_log(visit->vm->budget, strlen(text) + fields.size);
+    hf__budget *budget = visit->vm->budget;
+    int may = hf__budget_may_log(budget, strlen(text) + fields.size);
+    bool watched = budget != NULL && budget->running;
+    hf__budget_pause(budget); /* the host's time is no script's */
     if (may < 0)
         hf__host_log(visit->frame->host, HF_WARN, layer, "logs too much: no more of this op", (hf_text){0});
     if (may > 0) hf__host_log(visit->frame->host, level, layer, text, fields);
+    if (watched) hf__budget_resume(budget);
 }
 
 void hf__frame_log_error(const hf__visit *visit, const char *what, const hf_error *err) {

@@ -63,8 +63,21 @@ static int l_handle_protected(lua_State *L) {
     return 1;
 }
 
+/* The code of the error on the top; borrowed from it. */
+static const char *l_code(lua_State *L) {
+    const char *code = "middleware";
+    if (lua_type(L, -1) != LUA_TTABLE) return code;
+    lua_pushliteral(L, "code");
+    if (lua_rawget(L, -2) == LUA_TSTRING) code = lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return code;
+}
+
 /* Whether the error on the top is the layer's own slip, which its onError = "continue" covers. */
 static bool l_is_own_slip(lua_State *L, const hf__call *call, const hf__visit *visit, int call_index) {
+    static const char *const budgets[] = {"timeout", "memory", "depth"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(l_code(L), budgets[i]) == 0) return false;
     if (call->refused || (visit->vm->budget != NULL && visit->vm->budget->spent != HF_OK)) return false;
     lua_getiuservalue(L, call_index, HF__CALL_ERROR);
     bool from_below = lua_rawequal(L, -1, -2);
@@ -78,6 +91,7 @@ static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int
     l_push_copy(L, op);
     lua_pushvalue(L, op + 1);
     if (l_protected_call(L, 2, 1) == LUA_OK) return;
+    visit->live = call;
     if (!l_is_own_slip(L, call, visit, op + 1)) lua_error(L);
     if (call->step != NULL) call->step->tolerated = true;
     hf_error err;
@@ -97,6 +111,7 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
     int op = lua_gettop(L);
     size_t outer_layer = visit->layer;
     const char *outer_op = visit->op;
+    const void *outer_live = visit->live;
     visit->layer = position; /* whoever catches an error puts the outer ones back */
     visit->op = def->name;
     size_t turns = visit->turns_count;
@@ -107,6 +122,7 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
     hf__trace *trace = visit->frame->trace;
     hf__step *outer = trace != NULL ? trace->open : NULL; /* ended by whoever catches an error */
     hf__call *call = l_new_call(L, visit, position, def);
+    visit->live = call;
     call->step = hf__trace_begin(trace, hf__frame_layer_name(visit->frame, position), def->name);
     if (call->step != NULL) call->step->given = hf__trace_table(trace, L, op);
     if (visit->frame->chain->layers[position].tolerated)
@@ -115,6 +131,7 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
         l_handle(L, visit, call, op);
     if (call->step != NULL) call->step->gave = hf__trace_table(trace, L, -1);
     hf__trace_end(trace, outer, NULL);
+    visit->live = outer_live;
     visit->layer = outer_layer;
     visit->op = outer_op;
     visit->turns_count = turns;
@@ -207,16 +224,6 @@ static int l_descend_protected(lua_State *L) {
     return 1;
 }
 
-/* The code of the error on the top; borrowed from it. */
-static const char *l_code(lua_State *L) {
-    const char *code = "middleware";
-    if (lua_type(L, -1) != LUA_TTABLE) return code;
-    lua_pushliteral(L, "code");
-    if (lua_rawget(L, -2) == LUA_TSTRING) code = lua_tostring(L, -1);
-    lua_pop(L, 1);
-    return code;
-}
-
 int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested) {
     hf__frame *frame = visit->frame;
     descent way = {call, visit, nested};
@@ -253,6 +260,7 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
         lua_pushnil(L);
         lua_setmetatable(L, index);
     }
+    visit->live = call;
     visit->layer = layer;
     visit->op = op;
     visit->turns_count = turns;
@@ -277,8 +285,9 @@ static int l_next(lua_State *L) {
     if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "next was called after the layer had returned");
     if (call->passing) return l_throwf(L, HF_MIDDLEWARE, "next was called while it runs");
     if (call->passed) return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
-    if (visit->layer != call->position)
-        return l_throwf(L, HF_MIDDLEWARE, "next of the layer \"%s\" was called by another",
+    if (visit->live != call)
+        return l_throwf(L, HF_MIDDLEWARE,
+                        "next of the layer \"%s\" was called by another, or after it had failed",
                         hf__frame_layer_name(visit->frame, call->position));
     if (lua_type(L, 1) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "next: expected the op, a table, found %s", luaL_typename(L, 1));
@@ -345,6 +354,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     size_t layer = visit->layer, turns = visit->turns_count;
     const char *outer_op = visit->op;
     const hf_op *given = visit->given;
+    const void *live = visit->live;
     visit->given = op;
     hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
     if (layer == SIZE_MAX) hf__budget_begin(visit->vm->budget); /* in a batch, each op has its own */
@@ -362,6 +372,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     visit->layer = layer;
     visit->op = outer_op;
     visit->given = given;
+    visit->live = live;
     visit->turns_count = turns;
     return rc;
 }

@@ -3,26 +3,31 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "engine/engine.h"
 #include "op/check.h"
 #include "op/text.h"
 
+/* Whether the text so far ends so; it may be empty where memory ran out. */
+static bool ends_in(const hf__buf *buf, char c) {
+    return buf->size > 0 && buf->data[buf->size - 1] == c;
+}
+
 static void write_key(hf__buf *buf, const char *key) {
-    if (buf->size > 0 && buf->data[buf->size - 1] != '{') hf__buf_char(buf, ',');
+    if (buf->size > 0 && !ends_in(buf, '{')) hf__buf_char(buf, ',');
     hf__json_write_text(buf, hf_text_of(key));
     hf__buf_char(buf, ':');
 }
 
-static void write_string(hf__buf *buf, const char *key, const char *text) {
-    if (text == NULL || text[0] == '\0') return;
-    write_key(buf, key);
-    hf__json_write_text(buf, hf_text_of(text));
-}
-
+/* What is no UTF-8 is left out: the op that was refused for it is told all the same. */
 static void write_text(hf__buf *buf, const char *key, hf_text text) {
-    if (text.data == NULL) return;
+    if (text.data == NULL || hf__utf8_check(text.data, text.size) != text.size) return;
     write_key(buf, key);
     hf__json_write_text(buf, text);
+}
+
+static void write_string(hf__buf *buf, const char *key, const char *text) {
+    if (text != NULL && text[0] != '\0') write_text(buf, key, hf_text_of(text));
 }
 
 static void write_int(hf__buf *buf, const char *key, int64_t number) {
@@ -60,7 +65,7 @@ static void write_change(hf__buf *buf, const path *at, const hf__value *before, 
     hf__buf name;
     hf__buf_init(&name, 0);
     write_path(&name, at);
-    if (buf->data[buf->size - 1] != '[') hf__buf_char(buf, ',');
+    if (!ends_in(buf, '[')) hf__buf_char(buf, ',');
     hf__buf_char(buf, '{');
     write_text(buf, "path", name.size > 0 ? hf__buf_view(&name) : hf_text_of(""));
     if (name.state == HF__BUF_NO_MEMORY) buf->state = HF__BUF_NO_MEMORY;
@@ -161,7 +166,7 @@ void hf__trace_write(hf__buf *buf, const hf_store *store, const hf__trace *trace
     for (const hf__step *step = trace->first; step != NULL; step = step->next) {
         if (step->layer == NULL) terminal += step->spent;
         if (step->layer == NULL) continue;
-        if (buf->data[buf->size - 1] != '[') hf__buf_char(buf, ',');
+        if (!ends_in(buf, '[')) hf__buf_char(buf, ',');
         hf__buf_char(buf, '{');
         write_step(buf, step);
         hf__buf_char(buf, '}');
@@ -228,6 +233,9 @@ int hf_explain_json(hf_store *store, hf_text json, hf_json *out, hf_error *err) 
     if (out == NULL) return hf__fail(err, HF_MISUSE, "expected a place for the explanation, found NULL");
     *out = (hf_json){0};
     if (store == NULL) return hf__fail(err, HF_MISUSE, "expected a store, found NULL");
+    if (store->terminal.begin == NULL || store->terminal.rollback == NULL)
+        return hf__fail(err, HF_MISUSE,
+                        "explain needs a terminal with transactions: this one cannot roll back");
     hf__arena arena = {0};
     hf_op op = {0};
     hf_result result = {0};

@@ -209,10 +209,8 @@ static int l_close(lua_State *L) {
     if (h->running > 0)
         return l_throwf(L, HF_MISUSE, "the store was closed from inside one of its own layers");
     h->store = NULL;
-    if (store != NULL) {
-        hf_close(store);
-        hf__lua_options_free(&h->options);
-    }
+    hf_close(store);
+    hf__lua_options_free(&h->options); /* also those of a store that was refused */
     return 0;
 }
 

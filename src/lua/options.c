@@ -185,6 +185,7 @@ void hf__lua_options_free(hf__lua_options *functions) {
     luaL_unref(functions->vm->L, LUA_REGISTRYINDEX, functions->random);
     luaL_unref(functions->vm->L, LUA_REGISTRYINDEX, functions->log);
     luaL_unref(functions->vm->L, LUA_REGISTRYINDEX, functions->trace);
+    functions->vm = NULL;
 }
 
 hf_text l_read_config(lua_State *L, int index, hf__arena *arena, const hf__limits *limits) {

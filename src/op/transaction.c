@@ -40,10 +40,24 @@ void hf__transaction_rollback(hf__transaction *txn) {
     txn->broken = HF_OK;
 }
 
+/* A terminal of the host's may fail without saying why, and what it was given to say it in may be no error yet. */
+static void clear_for_host(const hf__transaction *txn, hf_error *err) {
+    if (txn->checks_answers) forget_error(err);
+}
+
+static int settle_host_error(const hf__transaction *txn, int code, hf_error *err) {
+    if (code == HF_OK || !txn->checks_answers || (err != NULL && err->code == code)) return code;
+    if (hf_code_name(code) == NULL)
+        return hf__fail(err, HF_INTERNAL, "the terminal returned %d: expected an hf_code", code);
+    return hf__fail(err, (hf_code)code, "the terminal returned %s without saying why", hf_code_name(code));
+}
+
 static int try_begin(hf__transaction *txn, bool write, hf_error *err) {
     const hf_terminal *terminal = txn->terminal;
     txn->phase = write ? HF__WRITING : HF__READING;
+    clear_for_host(txn, err);
     int code = terminal->begin != NULL ? terminal->begin(terminal->data, write, err) : HF_OK;
+    code = settle_host_error(txn, code, err);
     if (code != HF_OK) hf__transaction_rollback(txn);
     return code;
 }
@@ -51,7 +65,9 @@ static int try_begin(hf__transaction *txn, bool write, hf_error *err) {
 static int try_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
                     hf_error *err) {
     result->op = def->name;
+    clear_for_host(txn, err);
     int code = txn->terminal->exec(txn->terminal->data, op, result, err);
+    code = settle_host_error(txn, code, err);
     if (code != HF_OK || !txn->checks_answers) return code;
     code = hf__result_check(def, result, err);
     if (code != HF_OK) hf__error_prefix(err, "the terminal's answer: ");
@@ -79,7 +95,9 @@ static int try_all(hf__transaction *txn, const hf__op_def *def, const hf_op *op,
 
 static int try_commit(hf__transaction *txn, hf_error *err) {
     const hf_terminal *terminal = txn->terminal;
+    clear_for_host(txn, err);
     int code = terminal->commit != NULL ? terminal->commit(terminal->data, err) : HF_OK;
+    code = settle_host_error(txn, code, err);
     if (code == HF_OK) txn->phase = HF__IDLE;
     return code;
 }

@@ -25,6 +25,7 @@ enum { HF__MOST_TURNS = 80 };
 typedef struct hf__visit {
     struct hf__vm *vm;
     struct hf__frame *frame;
+    const void *live; /* the call of the layer that runs; NULL when none does */
     const char *(*name_of)(const struct hf__frame *frame, size_t layer); /* the name of a layer */
     struct hf__visit *outer; /* the op around it in the same state */
     struct hf__visit *next;  /* the same op's stay in another state */

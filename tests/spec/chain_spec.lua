@@ -694,6 +694,31 @@ for _, form in ipairs {"function", "sandboxed"} do
       assert.are.same({layer = "looks"}, records[3].fields)
     end)
 
+    it("refuses a ctx and a next that were kept from a call that failed, during the op and after the commit", function()
+      use("outer", layer [[
+        local good = pcall(next, op)
+        local kept = ctx.shared
+        local during = {pcall(kept.ctx.exec, kept.ctx, {op = "createConversation", conversationId = "during"}),
+                        pcall(kept.next, op)}
+        ctx:log("info", "during", {good = good, exec = during[1], next = during[2]})
+        ctx:afterCommit(function()
+          local exec = pcall(kept.ctx.exec, kept.ctx, {op = "createConversation", conversationId = "after"})
+          ctx:log("info", "after", {exec = exec, next = (pcall(kept.next, op))})
+        end)
+        ctx.shared.calm = true
+        return next(op)]])
+      use("inner", layer [[
+        if ctx.shared.calm then return next(op) end
+        ctx.shared.ctx, ctx.shared.next = ctx, next
+        error("slip")]])
+      store:exec(add_op())
+      assert.are.same({good = false, exec = false, next = false}, records[1].fields)
+      assert.are.same({exec = false, next = false}, records[2].fields)
+      for _, id in ipairs {"during", "after"} do
+        assert.is_nil(store:getConversation({conversationId = id}).conversation)
+      end
+    end)
+
     it("names the layer whose ctx:exec failed, and whose json was no JSON", function()
       use("asks", layer [[
         if op.content == "json" then require("holdfast").json.decode("{") end

@@ -88,6 +88,12 @@ describe("the trace", function()
     assert.is_true(quick.us < slow.us and quick_too.us < slow.us)
   end)
 
+  it("has a record for an op whose text is no UTF-8, without that text", function()
+    pcall(store.exec, store, {op = "getConversation", conversationId = "\xff"})
+    assert.are.same({"getConversation", "invalid"}, {records[1].op, records[1].code})
+    assert.is_nil(records[1].conversationId)
+  end)
+
   it("has a record for an op that is refused before the chain", function()
     pcall(store.exec, store, {op = "get", messageId = ("x"):rep(200)})
     assert.are.same({"get", "error", "invalid"}, {records[1].op, records[1].outcome, records[1].code})
@@ -154,18 +160,19 @@ end)
 describe("a layer whose onError is \"continue\", past a budget,", function()
   after_each(support.clean)
 
-  it("is not passed over: not for time, instructions or memory", function()
+  it("is not passed over: not for time, instructions, memory or depth", function()
     for _, case in ipairs {
       {"timeout", {maxLuaMs = 20}, "while true do end"},
       {"timeout", {maxLuaInstructions = 100000}, "while true do end"},
       {"memory", {maxLuaMemory = 4 << 20}, "local t = {} for i = 1, math.huge do t[i] = 'x' .. i end"},
+      {"depth", {maxExecDepth = 1}, "return ctx:exec(op)"},
     } do
       local store = support.open(case[2])
       store:createConversation {conversationId = "c1"}
       for _, name in ipairs {"outer", "observer"} do
         store:useString(name, ([[return {onError = "continue", ops = {"add"}, handle = function(op, next, ctx)
           %s
-        end}]]):format(name == "observer" and case[3] or "return next(op)"))
+        end}]]):format((name == "observer" or case[1] == "depth") and case[3] or "return next(op)"))
       end
       local err = support.error_of(store.add, store, {conversationId = "c1", role = "user", content = "x"})
       assert.are.same({case[1], "observer"}, {err.code, err.layer})

@@ -373,6 +373,32 @@ static void a_terminal_without_transactions_will_do(void **state) {
     hf_close(store);
 }
 
+static int silent_exec(void *data, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)data, (void)op, (void)result, (void)err;
+    return HF_CONFLICT;
+}
+
+static void a_failure_without_a_word_has_its_code(void **state) {
+    (void)state;
+    hf_terminal terminal = {.size = sizeof terminal, .exec = silent_exec};
+    hf_options options = {.size = sizeof options, .terminal = &terminal};
+    hf_store *store;
+    hf_error err;
+    hf_json told;
+    assert_code(hf_open(NULL, &options, &store, &err), HF_OK);
+    for (int layered = 0; layered < 2; layered++) {
+        if (layered) assert_code(hf_use_string(store, "pass", T(pass_lua), NONE, &err), HF_OK);
+        memset(&err, 0x41, sizeof err);
+        assert_code(hf_exec(store, &(hf_op){.op = "delete", .message_id = T("m1")}, NULL, &err), HF_CONFLICT);
+        assert_string_equal(err.name, "conflict");
+        assert_non_null(strstr(err.message, "without saying why"));
+        assert_string_equal(err.layer, "");
+    }
+    assert_code(hf_explain_json(store, T("{\"op\":\"delete\",\"messageId\":\"m1\"}"), &told, &err),
+                HF_MISUSE);
+    hf_close(store);
+}
+
 static void an_answer_that_does_not_fit_is_refused(void **state) {
     fixture *f = *state;
     for (int layered = 0; layered < 2; layered++) {
@@ -394,6 +420,7 @@ int main(void) {
         TEST(what_a_layer_runs_is_marked_and_released_or_undone),
         TEST(a_failure_rolls_back),
         TEST(an_answer_that_does_not_fit_is_refused),
+        cmocka_unit_test(a_failure_without_a_word_has_its_code),
         TEST(what_is_transient_is_tried_again_with_the_same_id),
         TEST(a_batch_that_no_layer_sees_is_tried_again_as_a_whole),
         TEST(it_is_given_up_after_three_more_tries),
