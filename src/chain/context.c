@@ -36,6 +36,13 @@ hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what) {
     return NULL;
 }
 
+void l_check_live(lua_State *L, const hf__call *call, const hf__visit *visit, const char *what) {
+    if (call->returned) l_throwf(L, HF_MIDDLEWARE, "%s was called after the layer had returned", what);
+    if (visit->live != call)
+        l_throwf(L, HF_MIDDLEWARE, "%s of the layer \"%s\" was called by another, or after it had failed",
+                 what, hf__frame_layer_name(visit->frame, call->position));
+}
+
 static hf__call *l_check_call(lua_State *L, const char *method) {
     hf__call *call = NULL;
     if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
@@ -53,11 +60,7 @@ static hf__call *l_check_call(lua_State *L, const char *method) {
 static int l_exec(lua_State *L) {
     hf__call *call = l_check_call(L, "exec");
     hf__visit *visit = l_visit_of(L, call, "ctx:exec");
-    if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "ctx:exec was called after the layer had returned");
-    if (visit->live != call)
-        return l_throwf(L, HF_MIDDLEWARE,
-                        "ctx:exec of the layer \"%s\" was called by another, or after it had failed",
-                        hf__frame_layer_name(visit->frame, call->position));
+    l_check_live(L, call, visit, "ctx:exec");
     if (lua_type(L, 2) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "ctx:exec: expected an op, a table, found %s", luaL_typename(L, 2));
     lua_settop(L, 2);

@@ -92,6 +92,8 @@ typedef struct hf__call {
 hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def);
 /* The visit that the call belongs to; throws where its op has ended. */
 hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what);
+/* Throws unless it is the call of the layer that runs just now; `what` is the function that needs it to be. */
+void l_check_live(lua_State *L, const hf__call *call, const hf__visit *visit, const char *what);
 
 /* Gives the op table at `index` to the layers below the call's, for `next` or (nested) for `exec`. Returns
  * LUA_OK with the answer's table on the top, or, all they did being undone, another status with the error. [-0, +1] */

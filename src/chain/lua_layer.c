@@ -282,13 +282,10 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
 static int l_next(lua_State *L) {
     hf__call *call = lua_touserdata(L, lua_upvalueindex(1));
     hf__visit *visit = l_visit_of(L, call, "next");
-    if (call->returned) return l_throwf(L, HF_MIDDLEWARE, "next was called after the layer had returned");
     if (call->passing) return l_throwf(L, HF_MIDDLEWARE, "next was called while it runs");
-    if (call->passed) return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
-    if (visit->live != call)
-        return l_throwf(L, HF_MIDDLEWARE,
-                        "next of the layer \"%s\" was called by another, or after it had failed",
-                        hf__frame_layer_name(visit->frame, call->position));
+    if (call->passed && !call->returned)
+        return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
+    l_check_live(L, call, visit, "next");
     if (lua_type(L, 1) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "next: expected the op, a table, found %s", luaL_typename(L, 1));
     luaL_checkstack(L, LUA_MINSTACK, "too many layers");

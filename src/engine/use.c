@@ -8,9 +8,8 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "engine/engine.h"
+#include "script/sandbox.h"
 #include "script/stock.h"
-
-#define MAX_SCRIPT ((size_t)256 * 1024)
 
 int hf__engine_use(hf_store *store, hf__layer_maker make, void *data, hf_error *err) {
     hf__layer_def layer = {0};
@@ -80,16 +79,16 @@ static int read_script(const char *path, char **data, size_t *size, hf_error *er
     FILE *file = fopen(path, "rb");
     if (file == NULL) return hf__fail(err, HF_INVALID, "%.400s: %s", path, strerror(errno));
     int rc = HF_OK;
-    *data = hf__alloc(MAX_SCRIPT + 1);
+    *data = hf__alloc(HF__MAX_SCRIPT + 1);
     if (*data == NULL) {
         rc = hf__fail_memory(err);
     } else {
-        *size = fread(*data, 1, MAX_SCRIPT + 1, file);
+        *size = fread(*data, 1, HF__MAX_SCRIPT + 1, file);
         if (ferror(file))
             rc = hf__fail(err, HF_INVALID, "%.400s: %s", path, strerror(errno));
-        else if (*size > MAX_SCRIPT)
-            rc =
-                hf__fail(err, HF_INVALID, "%.400s: expected a script of at most %zu bytes", path, MAX_SCRIPT);
+        else if (*size > HF__MAX_SCRIPT)
+            rc = hf__fail(err, HF_INVALID, "%.400s: expected a script of at most %zu bytes", path,
+                          HF__MAX_SCRIPT);
     }
     fclose(file);
     return rc;

@@ -1,8 +1,6 @@
 /* The host's side of a store: its options with the defaults filled in, and the ids that come from them. */
 #include "op/host.h"
 
-#include <stdio.h>
-
 #include "base/error.h"
 
 #define MIB ((size_t)1024 * 1024)
@@ -63,13 +61,6 @@ int hf__host_uuid(hf__host *host, char out[HF__UUID_SIZE + 1], hf_error *err) {
 void hf__host_log(const hf__host *host, hf_level level, const char *layer, const char *message,
                   hf_text fields) {
     if (host->log != NULL) host->log(host->log_data, level, layer, message, fields);
-}
-
-void hf__host_log_error(const hf__host *host, const char *what, const hf_error *err) {
-    if (host->log == NULL) return;
-    char message[sizeof err->message + 128];
-    snprintf(message, sizeof message, "%s: %s (%s)", what, err->message, err->name);
-    host->log(host->log_data, HF_ERROR, err->layer, message, (hf_text){0});
 }
 
 int hf__host_mint(hf__host *host, const hf__op_def *def, hf_op *op, char id[HF__UUID_SIZE + 1],

@@ -27,9 +27,6 @@ int hf__host_uuid(hf__host *host, char out[HF__UUID_SIZE + 1], hf_error *err);
 void hf__host_log(const hf__host *host, hf_level level, const char *layer, const char *message,
                   hf_text fields);
 
-/* A record about an error that goes no further. */
-void hf__host_log_error(const hf__host *host, const char *what, const hf_error *err);
-
 /* Gives `op` the id that its kind mints, where it has none: `id` is where the text is kept. */
 int hf__host_mint(hf__host *host, const hf__op_def *def, hf_op *op, char id[HF__UUID_SIZE + 1],
                   hf_error *err);
