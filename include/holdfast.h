@@ -146,13 +146,19 @@ typedef struct hf_context {
  *                       created_at_ms?
  *   reserve             conversation_id role message_id? metadata?                    message, deduplicated
  *                       client_message_id?
+ *   append              message_id delta seq?                                         seq, length, held
  *   updateContent       message_id content index?                                     -
+ *   abort               message_id reason?                                            message
  *   update              message_id updates                                            -
  *   delete              message_id                                                    deleted, segment_ids,
  *                                                                                     deleted_summary_ids
+ *   markSeen            conversation_id message_id?                                   attention
+ *   fork                conversation_id through_message_id? title?                    conversation
  *   batch               ops                                                           results
  *   get                 message_id                                                    message, or none
  *   list                conversation_id limit? before? after? states?                 messages, has_more
+ *   read                message_id after_seq? (in JSON and Lua: after)                deltas, state, seq
+ *   search              query conversation_id? limit?                                 hits
  *   getConversation     conversation_id                                               conversation, or none
  *   listConversations   limit? before?                                                conversations, has_more
  */
@@ -169,11 +175,17 @@ typedef struct hf_op {
     hf_text updates;           /* a JSON object whose keys replace the metadata's of the same name */
     hf_text title;
     hf_text origin_channel;
-    hf_text before;        /* list: a message id; listConversations: a conversation id */
-    hf_text after;         /* list: a message id */
-    const hf_text *states; /* list: only messages in these states ("final", "reserved", ...) */
+    hf_text delta;              /* what a stream brought; text of any length, "" included */
+    hf_text reason;             /* kept as `abortReason` in the message's metadata */
+    hf_text query;              /* words, or FTS5 query syntax: see below */
+    hf_text through_message_id; /* fork: the last message to copy; default: the newest */
+    hf_text before;             /* list: a message id; listConversations: a conversation id */
+    hf_text after;              /* list: a message id */
+    const hf_text *states;      /* list: only messages in these states ("final", "reserved", ...) */
     size_t states_count;
-    int64_t limit;           /* how many rows at most; 0 for the op's default of 100 */
+    int64_t limit;           /* how many rows at most; 0 for the op's default: 100, of search 20 */
+    int64_t seq;             /* append: the number of the delta, from 1; 0 for the next one */
+    int64_t after_seq;       /* read: only deltas behind this one */
     int64_t created_at_ms;   /* the conversation's creation time for the disk view, ms since 1970 */
     hf_flag index;           /* default: yes */
     hf_flag skip_indexing;   /* default: no. In JSON and Lua: addOptions.skipIndexing */
@@ -216,6 +228,14 @@ typedef struct hf_message {
     hf_text client_message_id;
 } hf_message;
 
+/* Whether a conversation's newest answer was seen. */
+typedef struct hf_attention {
+    hf_text latest_assistant_message_id; /* the newest final message of the role "assistant" */
+    int64_t latest_assistant_at;         /* its created_at; 0 where there is none */
+    hf_text last_seen_message_id;        /* where markSeen put it */
+    int unseen;                          /* the latest is newer than what was seen last */
+} hf_attention;
+
 typedef struct hf_conversation {
     hf_text id;
     hf_text title;
@@ -224,7 +244,23 @@ typedef struct hf_conversation {
     int64_t updated_at;      /* ms since 1970 */
     int64_t last_message_at; /* ms since 1970; 0 while there is no message */
     hf_text metadata;
+    hf_attention *attention;             /* NULL where it has no answer, and none was marked as seen */
+    hf_text fork_parent_conversation_id; /* of a fork: where it came from */
+    hf_text fork_parent_message_id;
 } hf_conversation;
+
+/* One delta of a stream. */
+typedef struct hf_delta {
+    int64_t seq; /* from 1 */
+    hf_text delta;
+} hf_delta;
+
+/* One message that a search found. */
+typedef struct hf_hit {
+    hf_message *message;
+    hf_text snippet; /* the words around what was found, the finds in [brackets] */
+    double score;    /* the higher the better */
+} hf_hit;
 
 /* The answer to an op: the fields named in the table above hf_op, the rest zero. It belongs to the
  * caller; what it points to lives until hf_result_free. Zero it before its first use. */
@@ -240,6 +276,15 @@ typedef struct hf_result {
     int deduplicated;
     int deleted;
     int64_t deleted_messages;
+    int64_t seq;    /* append: of this delta; read: of the last one, 0 for none */
+    int64_t length; /* append: bytes of the content so far that are durable */
+    int64_t held;   /* append: bytes that a layer took and holds back; 0 for none */
+    hf_state state; /* read: the message's */
+    hf_delta *deltas;
+    size_t deltas_count;
+    hf_hit *hits;
+    size_t hits_count;
+    hf_attention *attention;
     hf_text *segment_ids;
     size_t segment_ids_count;
     hf_text *deleted_summary_ids;
@@ -354,6 +399,11 @@ typedef struct hf_options {
     int quarantine_after; /* breaches of a budget after which a layer runs no more: each op that would reach it
                                      fails with HF_TIMEOUT until hf_reload; default 0, never */
     hf_flag trusted;      /* HF_YES: scripts run with all of Lua's libraries and without budgets */
+
+    /* Where `add` with `sync_to_disk` also writes its message, as a line of JSON that people and tools can read:
+     * <view_dir>/<creation time of the conversation>_<its id, made safe>/messages.jsonl. After the commit, best
+     * effort: a failure goes to the log. Copied; default: none. */
+    const char *view_dir;
 
     /* Takes the place of SQLite; copied. `path` is then not opened. */
     const hf_terminal *terminal;

@@ -79,7 +79,9 @@ static void l_push_field(lua_State *L, hf__arena *arena, const hf__field *field,
     case HF__T_OBJECT: l_push_object(L, arena, *CONST_MEMBER(base, field, hf_text)); return;
     case HF__T_TIME:
     case HF__T_LIMIT:
+    case HF__T_POSITIVE:
     case HF__T_COUNT: lua_pushinteger(L, *CONST_MEMBER(base, field, int64_t)); return;
+    case HF__T_REAL: lua_pushnumber(L, *CONST_MEMBER(base, field, double)); return;
     case HF__T_FLAG: lua_pushboolean(L, *CONST_MEMBER(base, field, int) == HF_YES); return;
     case HF__T_BOOL: lua_pushboolean(L, *CONST_MEMBER(base, field, int)); return;
     case HF__T_STATE: lua_pushstring(L, hf__state_name(*CONST_MEMBER(base, field, hf_state))); return;
@@ -88,13 +90,16 @@ static void l_push_field(lua_State *L, hf__arena *arena, const hf__field *field,
     case HF__T_OPS: l_push_ops(L, arena, list.items, list.count); return;
     case HF__T_RESULTS: l_push_results(L, arena, list.items, list.count); return;
     case HF__T_MESSAGE:
-    case HF__T_CONVERSATION: {
+    case HF__T_CONVERSATION:
+    case HF__T_ATTENTION: {
         size_t size;
         l_push_record(L, arena, hf__row_record(field->type, &size), list.items);
         return;
     }
     case HF__T_MESSAGES:
-    case HF__T_CONVERSATIONS: l_push_rows(L, arena, field, list.items, list.count); return;
+    case HF__T_CONVERSATIONS:
+    case HF__T_DELTAS:
+    case HF__T_HITS: l_push_rows(L, arena, field, list.items, list.count); return;
     }
 }
 
@@ -178,18 +183,24 @@ static bool l_says_field(lua_State *L, const hf__field *field, const void *base)
     case HF__T_STATE: text = hf_text_of(hf__state_name(*CONST_MEMBER(base, field, hf_state))); break;
     case HF__T_TIME:
     case HF__T_LIMIT:
+    case HF__T_POSITIVE:
     case HF__T_COUNT:
         return lua_isinteger(L, -1) && lua_tointeger(L, -1) == *CONST_MEMBER(base, field, int64_t);
+    case HF__T_REAL:
+        return lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == *CONST_MEMBER(base, field, double);
     case HF__T_BOOL:
         return lua_isboolean(L, -1) && lua_toboolean(L, -1) == (*CONST_MEMBER(base, field, int) != 0);
     case HF__T_MESSAGE:
-    case HF__T_CONVERSATION: {
+    case HF__T_CONVERSATION:
+    case HF__T_ATTENTION: {
         size_t size;
         const hf__record *record = hf__row_record(field->type, &size);
         return l_says(L, -1, record, NULL, *CONST_MEMBER(base, field, void *));
     }
     case HF__T_MESSAGES:
-    case HF__T_CONVERSATIONS: return l_says_rows(L, field, hf__field_list(field, base));
+    case HF__T_CONVERSATIONS:
+    case HF__T_DELTAS:
+    case HF__T_HITS: return l_says_rows(L, field, hf__field_list(field, base));
     default: return false;
     }
     return lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) == text.size &&
@@ -389,8 +400,13 @@ static void l_read_field(lua_State *L, reading *r, const hf__field *field, void 
     case HF__T_CONTENT: *MEMBER(base, field, hf_text) = l_string(L, r, field); return;
     case HF__T_OBJECT: *MEMBER(base, field, hf_text) = l_object(L, r, field); return;
     case HF__T_TIME:
-    case HF__T_LIMIT: *MEMBER(base, field, int64_t) = l_integer(L, r, field, 1); return;
+    case HF__T_LIMIT:
+    case HF__T_POSITIVE: *MEMBER(base, field, int64_t) = l_integer(L, r, field, 1); return;
     case HF__T_COUNT: *MEMBER(base, field, int64_t) = l_integer(L, r, field, 0); return;
+    case HF__T_REAL:
+        if (lua_type(L, -1) != LUA_TNUMBER) l_misfit(L, r, field);
+        *MEMBER(base, field, double) = lua_tonumber(L, -1);
+        return;
     case HF__T_FLAG:
         if (!lua_isboolean(L, -1)) l_misfit(L, r, field);
         *MEMBER(base, field, int) = lua_toboolean(L, -1) ? HF_YES : r->copy != NULL ? 0 : HF_NO;
@@ -411,7 +427,8 @@ static void l_read_field(lua_State *L, reading *r, const hf__field *field, void 
     case HF__T_OPS: l_read_ops(L, r, field, base); return;
     case HF__T_RESULTS: l_read_results(L, r, field, base); return;
     case HF__T_MESSAGE:
-    case HF__T_CONVERSATION: {
+    case HF__T_CONVERSATION:
+    case HF__T_ATTENTION: {
         size_t size;
         const hf__record *record = hf__row_record(field->type, &size);
         if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
@@ -421,7 +438,9 @@ static void l_read_field(lua_State *L, reading *r, const hf__field *field, void 
         return;
     }
     case HF__T_MESSAGES:
-    case HF__T_CONVERSATIONS: l_read_rows(L, r, field, base); return;
+    case HF__T_CONVERSATIONS:
+    case HF__T_DELTAS:
+    case HF__T_HITS: l_read_rows(L, r, field, base); return;
     }
 }
 
@@ -429,7 +448,7 @@ static void l_read_field(lua_State *L, reading *r, const hf__field *field, void 
 static void l_read_record(lua_State *L, int index, reading *r, const hf__record *record, const char *group,
                           void *base) {
     uint32_t found = 0;
-    bool named = record != &hf__message_record && record != &hf__conversation_record && group == NULL;
+    bool named = !hf__record_is_row(record) && group == NULL;
     index = lua_absindex(L, index);
     luaL_checkstack(L, 8, "a table nests too deep");
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {

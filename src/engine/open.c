@@ -11,10 +11,6 @@ const char *hf_version(void) {
     return HF_VERSION;
 }
 
-static int64_t now_of_host(void *host) {
-    return hf__host_now(host);
-}
-
 static int open_terminal(hf_store *store, const char *path, const hf_options *options, hf_error *err) {
     if (options != NULL && options->terminal != NULL) {
         if (options->terminal->size != sizeof(hf_terminal) || options->terminal->exec == NULL)
@@ -26,9 +22,8 @@ static int open_terminal(hf_store *store, const char *path, const hf_options *op
     hf__store_options settings = {
         .durability = options != NULL ? options->durability : HF_DURABILITY_FULL,
         .busy_timeout_ms = options != NULL && options->busy_timeout_ms != 0 ? options->busy_timeout_ms : 250,
-        .limits = store->host.limits,
-        .now = now_of_host,
-        .now_data = &store->host,
+        .host = &store->host,
+        .view_dir = options != NULL ? options->view_dir : NULL,
     };
     if (path == NULL) return hf__fail(err, HF_MISUSE, "hf_open: expected a path, found NULL");
     if (settings.busy_timeout_ms < 0 || settings.durability > HF_DURABILITY_NORMAL)

@@ -5,6 +5,7 @@
 #include "op/check.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,7 +153,11 @@ static int check_field(const struct check *check, const hf__field *field, const 
     case HF__T_OBJECT: return check_text(check, field, field->type, *(const hf_text *)member);
     case HF__T_TIME:
     case HF__T_LIMIT:
+    case HF__T_POSITIVE:
     case HF__T_COUNT: return check_integer(check, field, *(const int64_t *)member);
+    case HF__T_REAL:
+        if (isfinite(*(const double *)member)) return HF_OK;
+        return FAIL_FIELD(check, field, ": expected %s", hf__type_expectation(HF__T_REAL));
     case HF__T_FLAG: {
         int flag = *(const int *)member;
         if (flag >= HF_NO && flag <= HF_YES) return HF_OK;
@@ -166,7 +171,8 @@ static int check_field(const struct check *check, const hf__field *field, const 
                           hf__type_expectation(field->type), (int)state);
     }
     case HF__T_MESSAGE:
-    case HF__T_CONVERSATION: return check_row(check, field, member);
+    case HF__T_CONVERSATION:
+    case HF__T_ATTENTION: return check_row(check, field, member);
     default: return check_list(check, field, base);
     }
 }
@@ -195,12 +201,15 @@ static size_t member_size(hf__field_type type) {
     case HF__T_OBJECT: return sizeof(hf_text);
     case HF__T_TIME:
     case HF__T_LIMIT:
+    case HF__T_POSITIVE:
     case HF__T_COUNT: return sizeof(int64_t);
+    case HF__T_REAL: return sizeof(double);
     case HF__T_FLAG:
     case HF__T_BOOL: return sizeof(int);
     case HF__T_STATE: return sizeof(hf_state);
     case HF__T_MESSAGE:
-    case HF__T_CONVERSATION: return sizeof(void *);
+    case HF__T_CONVERSATION:
+    case HF__T_ATTENTION: return sizeof(void *);
     default: return sizeof(void *) + sizeof(size_t);
     }
 }

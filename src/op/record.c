@@ -27,7 +27,9 @@
 #define MEMBER_OBJECT(s, m) MEMBER_IS(hf_text, s, m)
 #define MEMBER_TIME(s, m) MEMBER_IS(int64_t, s, m)
 #define MEMBER_LIMIT(s, m) MEMBER_IS(int64_t, s, m)
+#define MEMBER_POSITIVE(s, m) MEMBER_IS(int64_t, s, m)
 #define MEMBER_COUNT(s, m) MEMBER_IS(int64_t, s, m)
+#define MEMBER_REAL(s, m) MEMBER_IS(double, s, m)
 #define MEMBER_FLAG(s, m) \
     MEMBER_IS(int, s, m) /* hf_flag is an int to the compiler: it has a negative value */
 #define MEMBER_BOOL(s, m) MEMBER_IS(int, s, m)
@@ -40,6 +42,9 @@
 #define MEMBER_MESSAGES(s, m) LIST_IS(hf_message *, s, m)
 #define MEMBER_CONVERSATION(s, m) MEMBER_IS(hf_conversation *, s, m)
 #define MEMBER_CONVERSATIONS(s, m) LIST_IS(hf_conversation *, s, m)
+#define MEMBER_ATTENTION(s, m) MEMBER_IS(hf_attention *, s, m)
+#define MEMBER_DELTAS(s, m) LIST_IS(hf_delta *, s, m)
+#define MEMBER_HITS(s, m) LIST_IS(hf_hit *, s, m)
 
 #define HF_ROW(row)
 #define HF_COLUMN(row, name, member, type, need) MEMBER_##type(hf_##row, member);
@@ -121,6 +126,9 @@ const hf__op_def hf__ops[HF__KINDS] = {
 
 const hf__record hf__message_record = RECORD(message_columns);
 const hf__record hf__conversation_record = RECORD(conversation_columns);
+const hf__record hf__attention_record = RECORD(attention_columns);
+const hf__record hf__delta_record = RECORD(delta_columns);
+const hf__record hf__hit_record = RECORD(hit_columns);
 
 /* The context is no part of the list: it belongs to no op in particular. */
 static const hf__field context_fields[] = {
@@ -158,8 +166,16 @@ const hf__record *hf__row_record(hf__field_type type, size_t *size) {
     case HF__T_MESSAGES: *size = sizeof(hf_message); return &hf__message_record;
     case HF__T_CONVERSATION:
     case HF__T_CONVERSATIONS: *size = sizeof(hf_conversation); return &hf__conversation_record;
+    case HF__T_ATTENTION: *size = sizeof(hf_attention); return &hf__attention_record;
+    case HF__T_DELTAS: *size = sizeof(hf_delta); return &hf__delta_record;
+    case HF__T_HITS: *size = sizeof(hf_hit); return &hf__hit_record;
     default: *size = 0; return NULL;
     }
+}
+
+bool hf__record_is_row(const hf__record *record) {
+    return record == &hf__message_record || record == &hf__conversation_record ||
+           record == &hf__attention_record || record == &hf__delta_record || record == &hf__hit_record;
 }
 
 bool hf__field_zero(const hf__field *field, const void *base) {
@@ -172,12 +188,15 @@ bool hf__field_zero(const hf__field *field, const void *base) {
     case HF__T_OBJECT: return ((const hf_text *)member)->data == NULL;
     case HF__T_TIME:
     case HF__T_LIMIT:
+    case HF__T_POSITIVE:
     case HF__T_COUNT: return *(const int64_t *)member == 0;
+    case HF__T_REAL: return *(const double *)member == 0;
     case HF__T_FLAG:
     case HF__T_BOOL: return *(const int *)member == 0;
     case HF__T_STATE: return *(const hf_state *)member == HF_STATE_ABSENT;
     case HF__T_MESSAGE: return *(hf_message *const *)member == NULL;
     case HF__T_CONVERSATION: return *(hf_conversation *const *)member == NULL;
+    case HF__T_ATTENTION: return *(hf_attention *const *)member == NULL;
     default: return hf__field_list(field, base).items == NULL && hf__field_list(field, base).count == 0;
     }
 }
@@ -185,11 +204,14 @@ bool hf__field_zero(const hf__field *field, const void *base) {
 bool hf__field_absent(const hf__field *field, const void *base) {
     switch (field->type) {
     case HF__T_COUNT:
+    case HF__T_REAL:
     case HF__T_BOOL:
     case HF__T_IDS:
     case HF__T_RESULTS:
     case HF__T_MESSAGES:
-    case HF__T_CONVERSATIONS: return false;
+    case HF__T_CONVERSATIONS:
+    case HF__T_DELTAS:
+    case HF__T_HITS: return false;
     default: return hf__field_zero(field, base);
     }
 }
@@ -345,7 +367,9 @@ const char *hf__type_expectation(hf__field_type type) {
     case HF__T_OBJECT: return "an object";
     case HF__T_TIME: return "an integer from 1, in ms since 1970";
     case HF__T_LIMIT: return "an integer from 1 to 1000000";
+    case HF__T_POSITIVE: return "an integer from 1";
     case HF__T_COUNT: return "an integer from 0";
+    case HF__T_REAL: return "a finite number";
     case HF__T_FLAG:
     case HF__T_BOOL: return "a boolean";
     case HF__T_STATE: return "one of the states:" STATE_NAMES;
@@ -357,6 +381,9 @@ const char *hf__type_expectation(hf__field_type type) {
     case HF__T_MESSAGES: return "a list of messages";
     case HF__T_CONVERSATION: return "a conversation";
     case HF__T_CONVERSATIONS: return "a list of conversations";
+    case HF__T_ATTENTION: return "the attention of a conversation";
+    case HF__T_DELTAS: return "a list of deltas";
+    case HF__T_HITS: return "a list of hits";
     }
     return "a value";
 }

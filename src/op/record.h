@@ -19,7 +19,9 @@ typedef enum hf__field_type {
     HF__T_OBJECT,        /* a JSON object of at most max_metadata bytes; hf_text with its JSON */
     HF__T_TIME,          /* an integer from 1: ms since 1970; int64_t, 0 for absent */
     HF__T_LIMIT,         /* an integer from 1 to 1,000,000; int64_t, 0 for absent */
+    HF__T_POSITIVE,      /* an integer from 1; int64_t, 0 for absent */
     HF__T_COUNT,         /* an integer from 0; int64_t, always there */
+    HF__T_REAL,          /* a finite number; double, always there */
     HF__T_FLAG,          /* a boolean; hf_flag, HF_DEFAULT for absent */
     HF__T_BOOL,          /* a boolean; int, always there */
     HF__T_STATE,         /* the name of a state; hf_state */
@@ -31,6 +33,9 @@ typedef enum hf__field_type {
     HF__T_MESSAGES,      /* a list of rows; hf_message * and a size_t behind it */
     HF__T_CONVERSATION,  /* likewise */
     HF__T_CONVERSATIONS, /* likewise */
+    HF__T_ATTENTION,     /* a row; hf_attention *, NULL for absent */
+    HF__T_DELTAS,        /* a list of rows; hf_delta * and a size_t behind it */
+    HF__T_HITS,          /* a list of rows; hf_hit * and a size_t behind it */
 } hf__field_type;
 
 typedef struct hf__field {
@@ -75,6 +80,9 @@ typedef struct hf__op_def {
 extern const hf__op_def hf__ops[HF__KINDS];
 extern const hf__record hf__message_record;
 extern const hf__record hf__conversation_record;
+extern const hf__record hf__attention_record;
+extern const hf__record hf__delta_record;
+extern const hf__record hf__hit_record;
 extern const hf__record hf__context_record; /* over hf_context; `extras` is beside it */
 
 /* A set of kinds. */
@@ -92,6 +100,9 @@ typedef struct hf__limits {
 
 /* Where a list type keeps its rows: the record of one row and its size in bytes; NULL for other types. */
 const hf__record *hf__row_record(hf__field_type type, size_t *size);
+
+/* Whether the record is that of a row, which, other than an op or an answer, has no name. */
+bool hf__record_is_row(const hf__record *record);
 
 /* Whether the field is absent from the struct at `base`: never, for counts, booleans and the lists of an
  * answer. */

@@ -89,6 +89,7 @@ static int read_field(const struct reader *reader, const hf__field *field, const
         return HF_OK;
     case HF__T_TIME:
     case HF__T_LIMIT:
+    case HF__T_POSITIVE:
     case HF__T_COUNT: /* 0 is absence in the struct, and so must be refused here where it is too small */
         if (value->type != HF__INT || value->is.integer < (field->type != HF__T_COUNT)) break;
         *MEMBER(int64_t, base, field) = value->is.integer;
@@ -282,7 +283,9 @@ static void write_field(hf__buf *buf, const hf__field *field, const void *base) 
     case HF__T_OBJECT: write_object(buf, *CONST_MEMBER(hf_text, base, field)); return;
     case HF__T_TIME:
     case HF__T_LIMIT:
+    case HF__T_POSITIVE:
     case HF__T_COUNT: hf__json_write_int(buf, *CONST_MEMBER(int64_t, base, field)); return;
+    case HF__T_REAL: hf__json_write_real(buf, *CONST_MEMBER(double, base, field)); return;
     case HF__T_FLAG:
         hf__buf_string(buf, *CONST_MEMBER(int, base, field) == HF_YES ? "true" : "false");
         return;
@@ -292,6 +295,7 @@ static void write_field(hf__buf *buf, const hf__field *field, const void *base) 
         return;
     case HF__T_MESSAGE:
     case HF__T_CONVERSATION:
+    case HF__T_ATTENTION:
         memcpy(&row, CONST_MEMBER(char, base, field), sizeof row);
         write_row(buf, hf__row_record(field->type, &size), row);
         return;

@@ -18,6 +18,74 @@
 #include "op/ops.def"
 #include "op/ops_undef.h"
 
+#define HF__PLACEHOLDER "[]" /* what a reserved message's content reads as */
+
+/* ---- Shared by the writes ---------------------------------------------------------------------- */
+
+/* The time of what is written now: never before the newest row or what this handle ever gave out, and after
+ * `updated_at`, the last time of the conversation. So it keeps rising when the clock does not. */
+int64_t hf__next_time(hf__store *store, int64_t newest, int64_t updated_at);
+
+/* Copies a text that was given into `result`; leaves `out` alone where it was not. Whether memory sufficed. */
+bool hf__copy_text(hf_result *result, hf_text given, hf_text *out);
+
+/* `base`, which may be absent, with `updates` merged over it, in the memory of `result`. */
+int hf__merge_metadata(hf__store *store, hf_text base, hf_text updates, hf_result *result, hf_text *out,
+                       hf_error *err);
+
+int hf__insert_message(hf__store *store, const hf_message *message, int64_t position, hf_error *err);
+int hf__insert_conversation(hf__store *store, const hf_conversation *conversation, hf_error *err);
+int hf__find_newest(hf__store *store, int64_t *newest, hf_error *err); /* the latest time in the store */
+
+/* ---- Anchors ----------------------------------------------------------------------------------- */
+
+/* Makes this handle one that can own anchors: store->owner_id is set after it. */
+int hf__anchor_own(hf__store *store, hf_error *err);
+
+/* Looks at the owner of an anchor that is about to be written to. Where it is dead, its anchors become
+ * interrupted, and `dead` (may be NULL) is set. */
+int hf__anchor_meet(hf__store *store, hf_text owner, bool *dead, hf_error *err);
+
+/* Makes the anchors of every dead owner interrupted. Called outside a transaction. */
+int hf__anchors_recover(hf__store *store, hf_error *err);
+
+/* The same for the dead owner that a failed op met, whose own writes are undone. */
+void hf__anchors_settle(hf__store *store);
+
+/* What was streamed so far into the message at `position`; leaves `out` alone where nothing was. */
+int hf__stream_text(hf__store *store, int64_t position, hf_result *result, hf_text *out, hf_error *err);
+
+/* ---- Projections ------------------------------------------------------------------------------- */
+
+/* The search index, under the position of a message: puts the text of its content in, where there is any;
+ * takes it out (`found`: whether it was in), or those of a whole conversation; puts that of another content in its
+ * place, absent for none. */
+int hf__index_add(hf__store *store, int64_t position, hf_text content, hf_error *err);
+int hf__index_remove(hf__store *store, int64_t position, bool *found, hf_error *err);
+int hf__index_remove_all(hf__store *store, hf_text conversation_id, hf_error *err);
+int hf__index_change(hf__store *store, int64_t position, hf_text content, hf_error *err);
+
+/* A message became final: the newest answer of its conversation, where it is one. */
+int hf__attend(hf__store *store, const hf_message *message, hf_error *err);
+
+/* The conversation was seen up to that message. */
+int hf__see(hf__store *store, hf_text conversation_id, hf_text message_id, int64_t created_at, hf_error *err);
+
+/* ---- Rows -------------------------------------------------------------------------------------- */
+
+/* Rows that grow by doubling, in the memory of the result. */
+typedef struct hf__rows {
+    void *data;
+    size_t count, room, size;
+} hf__rows;
+
+int hf__rows_start(hf__rows *rows, size_t size, hf_result *result, hf_error *err);
+void *hf__rows_next(hf__rows *rows, hf_result *result); /* NULL where memory ran out */
+
+/* The next columns of HF__MESSAGE_COLUMNS. The state stands first, so that an unwanted row costs no more. */
+hf_state hf__read_state(hf__query *query);
+void hf__read_message(hf__query *query, hf_state state, hf_result *result, hf_message *out);
+
 /* Makes `code`, which a check of a stored row gave, an error that names the row. Returns the code. */
 int hf__row_fail(const char *table, hf_text id, int code, hf_error *err);
 
@@ -31,6 +99,18 @@ int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_er
  * both numbers may be NULL. */
 int hf__find_place(hf__store *store, const char *field, hf_text id, int64_t *updated_at, int64_t *position,
                    hf_error *err);
+
+/* A message of a conversation, or HF_NOT_FOUND. */
+typedef struct hf__cursor {
+    int64_t position, created_at;
+    hf_state state;
+} hf__cursor;
+int hf__find_cursor(hf__store *store, const char *field, hf_text id, hf_text conversation_id, hf__cursor *out,
+                    hf_error *err);
+
+/* The newest final message of a conversation; `id` is left alone where there is none. */
+int hf__find_newest_final(hf__store *store, hf_text conversation_id, hf_result *result, hf_text *id,
+                          hf__cursor *out, hf_error *err);
 
 int hf__no_conversation(hf_error *err, const char *field, hf_text id);
 int hf__no_message(hf_error *err, const char *field, hf_text id);

@@ -25,19 +25,21 @@ static void check_row(hf__query *query, const char *table, hf_text id, const hf_
 }
 
 /* The state stands first, so that an unwanted row costs nothing more. */
-static hf_state read_state(hf__query *query) {
+hf_state hf__read_state(hf__query *query) {
     hf_text name = hf__read_view(query);
     hf_state state = hf__state_of(name);
     if (query->code == HF_OK && state == HF_STATE_ABSENT) {
         int code = hf__fail(query->err, HF_CORRUPT, "field \"state\": \"%.*s\" is no state", (int)name.size,
                             name.data != NULL ? name.data : "");
+        hf__read_int(query); /* position */
         hf_text id = hf__read_view(query);
         hf__query_fail(query, hf__row_fail("messages", id, code, query->err));
     }
     return state;
 }
 
-static void read_message(hf__query *query, hf_state state, hf_result *result, hf_message *out) {
+void hf__read_message(hf__query *query, hf_state state, hf_result *result, hf_message *out) {
+    int64_t position = hf__read_int(query);
     out->state = state;
     out->id = hf__read_text(query, result);
     out->conversation_id = hf__read_text(query, result);
@@ -46,7 +48,26 @@ static void read_message(hf__query *query, hf_state state, hf_result *result, hf
     out->created_at = hf__read_int(query);
     out->metadata = hf__read_text(query, result);
     out->client_message_id = hf__read_text(query, result);
+    if (state != HF_STATE_FINAL && query->code == HF_OK)
+        hf__query_fail(query, hf__stream_text(query->store, position, result, &out->content, query->err));
     check_row(query, "messages", out->id, &hf__message_record, out);
+}
+
+/* Both ends have a time: times rise within a conversation, so they tell which is the newer one. */
+static void read_attention(hf__query *query, hf_result *result, hf_conversation *out) {
+    hf_attention attention = {0};
+    attention.latest_assistant_message_id = hf__read_text(query, result);
+    attention.latest_assistant_at = hf__read_int(query);
+    attention.last_seen_message_id = hf__read_text(query, result);
+    attention.unseen = attention.latest_assistant_at > hf__read_int(query);
+    bool any =
+        attention.latest_assistant_message_id.data != NULL || attention.last_seen_message_id.data != NULL;
+    if (query->code != HF_OK || !any) return;
+    out->attention = hf_result_alloc(result, sizeof attention);
+    if (out->attention != NULL)
+        *out->attention = attention;
+    else
+        hf__query_fail(query, hf__fail_memory(query->err));
 }
 
 static void read_conversation(hf__query *query, hf_result *result, hf_conversation *out) {
@@ -57,6 +78,9 @@ static void read_conversation(hf__query *query, hf_result *result, hf_conversati
     out->updated_at = hf__read_int(query);
     out->last_message_at = hf__read_int(query);
     out->metadata = hf__read_text(query, result);
+    read_attention(query, result, out);
+    out->fork_parent_conversation_id = hf__read_text(query, result);
+    out->fork_parent_message_id = hf__read_text(query, result);
     check_row(query, "conversations", out->id, &hf__conversation_record, out);
 }
 
@@ -64,7 +88,7 @@ int hf__query_message(hf__query *query, hf_result *result) {
     if (hf__query_row(query)) {
         hf_message *message = hf_result_alloc(result, sizeof *message);
         if (message != NULL) {
-            read_message(query, read_state(query), result, message);
+            hf__read_message(query, hf__read_state(query), result, message);
             result->message = message;
         } else {
             hf__query_fail(query, hf__fail_memory(query->err));
@@ -112,19 +136,48 @@ int hf__find_place(hf__store *store, const char *field, hf_text id, int64_t *upd
     return code == HF_OK && !found ? hf__no_conversation(err, field, id) : code;
 }
 
-/* The position of the message that pages a list. */
-static int find_cursor(hf__store *store, const char *field, hf_text id, hf_text conversation_id,
-                       int64_t *position, hf_error *err) {
-    if (id.data == NULL) return HF_OK;
+static int no_such_message(hf_error *err, const char *field, hf_text id, hf_text conversation_id) {
+    return hf__fail(err, HF_NOT_FOUND, "%s: the conversation \"%.*s\" has no message \"%.*s\"", field,
+                    (int)conversation_id.size, conversation_id.data, (int)id.size, id.data);
+}
+
+static int look_up_cursor(hf__store *store, hf_text id, hf_text conversation_id, hf__cursor *out, bool *found,
+                          hf_error *err) {
     hf__query query = hf__query_start(store, HF__SQL_MESSAGE_CURSOR, err);
     hf__bind_text(&query, id);
     hf__bind_text(&query, conversation_id);
-    bool found = hf__query_row(&query);
-    if (found) *position = hf__read_int(&query);
-    int code = hf__query_end(&query);
+    *found = hf__query_row(&query);
+    if (*found) {
+        out->position = hf__read_int(&query);
+        out->state = hf__state_of(hf__read_view(&query));
+        out->created_at = hf__read_int(&query);
+    }
+    return hf__query_end(&query);
+}
+
+int hf__find_cursor(hf__store *store, const char *field, hf_text id, hf_text conversation_id, hf__cursor *out,
+                    hf_error *err) {
+    bool found;
+    int code = look_up_cursor(store, id, conversation_id, out, &found, err);
+    return code == HF_OK && !found ? no_such_message(err, field, id, conversation_id) : code;
+}
+
+/* The position of the message that pages a list, which may have been deleted since. */
+static int find_page(hf__store *store, const char *field, hf_text id, hf_text conversation_id,
+                     int64_t *position, hf_error *err) {
+    if (id.data == NULL) return HF_OK;
+    bool found;
+    hf__cursor cursor = {0};
+    int code = look_up_cursor(store, id, conversation_id, &cursor, &found, err);
+    if (code == HF_OK && found) *position = cursor.position;
     if (code != HF_OK || found) return code;
-    return hf__fail(err, HF_NOT_FOUND, "%s: the conversation \"%.*s\" has no message \"%.*s\"", field,
-                    (int)conversation_id.size, conversation_id.data, (int)id.size, id.data);
+    hf__query query = hf__query_start(store, HF__SQL_MESSAGE_GRAVE, err);
+    hf__bind_text(&query, id);
+    hf__bind_text(&query, conversation_id);
+    found = hf__query_row(&query);
+    if (found) *position = hf__read_int(&query);
+    code = hf__query_end(&query);
+    return code == HF_OK && !found ? no_such_message(err, field, id, conversation_id) : code;
 }
 
 /* ---- One row ----------------------------------------------------------------------------------- */
@@ -141,14 +194,7 @@ int hf__store_getConversation(hf__store *store, const hf_op *op, hf_result *resu
 
 /* ---- Lists ------------------------------------------------------------------------------------- */
 
-/* Rows that grow by doubling, in the memory of the result. */
-typedef struct row_list {
-    void *data;
-    size_t count, room, size;
-} row_list;
-
-/* A new row at the end; NULL where memory ran out. */
-static void *rows_next(row_list *rows, hf_result *result) {
+void *hf__rows_next(hf__rows *rows, hf_result *result) {
     if (rows->count == rows->room) {
         size_t room = rows->room * 2;
         void *data = hf_result_alloc(result, room * rows->size);
@@ -160,7 +206,7 @@ static void *rows_next(row_list *rows, hf_result *result) {
     return (char *)rows->data + rows->count++ * rows->size;
 }
 
-static int rows_start(row_list *rows, size_t size, hf_result *result, hf_error *err) {
+int hf__rows_start(hf__rows *rows, size_t size, hf_result *result, hf_error *err) {
     rows->count = 0;
     rows->room = FIRST_ROOM;
     rows->size = size;
@@ -187,11 +233,11 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
     bool forward = op->after.data != NULL;
     int64_t first = INT64_MIN, last = INT64_MAX;
     size_t limit = op->limit > 0 ? (size_t)op->limit : DEFAULT_LIMIT;
-    row_list rows;
+    hf__rows rows;
     int code = hf__find_place(store, "conversationId", op->conversation_id, NULL, NULL, err);
-    if (code == HF_OK) code = find_cursor(store, "after", op->after, op->conversation_id, &first, err);
-    if (code == HF_OK) code = find_cursor(store, "before", op->before, op->conversation_id, &last, err);
-    if (code == HF_OK) code = rows_start(&rows, sizeof(hf_message), result, err);
+    if (code == HF_OK) code = find_page(store, "after", op->after, op->conversation_id, &first, err);
+    if (code == HF_OK) code = find_page(store, "before", op->before, op->conversation_id, &last, err);
+    if (code == HF_OK) code = hf__rows_start(&rows, sizeof(hf_message), result, err);
     if (code != HF_OK) return code;
 
     hf__query query =
@@ -200,15 +246,15 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
     hf__bind_int(&query, first);
     hf__bind_int(&query, last);
     while (hf__query_row(&query)) {
-        hf_state state = read_state(&query);
+        hf_state state = hf__read_state(&query);
         if (!wanted(op, state)) continue;
         if (rows.count == limit) {
             result->has_more = 1;
             break;
         }
-        hf_message *message = rows_next(&rows, result);
+        hf_message *message = hf__rows_next(&rows, result);
         if (message != NULL) {
-            read_message(&query, state, result, message);
+            hf__read_message(&query, state, result, message);
         } else {
             hf__query_fail(&query, hf__fail_memory(err));
         }
@@ -222,8 +268,8 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
 int hf__store_listConversations(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
     int64_t updated_at = INT64_MAX, position = INT64_MAX;
     size_t limit = op->limit > 0 ? (size_t)op->limit : DEFAULT_LIMIT;
-    row_list rows;
-    int code = rows_start(&rows, sizeof(hf_conversation), result, err);
+    hf__rows rows;
+    int code = hf__rows_start(&rows, sizeof(hf_conversation), result, err);
     if (code == HF_OK && op->before.data != NULL) {
         code = hf__find_place(store, "before", op->before, &updated_at, &position, err);
     }
@@ -238,7 +284,7 @@ int hf__store_listConversations(hf__store *store, const hf_op *op, hf_result *re
             result->has_more = 1;
             break;
         }
-        hf_conversation *conversation = rows_next(&rows, result);
+        hf_conversation *conversation = hf__rows_next(&rows, result);
         if (conversation != NULL) {
             read_conversation(&query, result, conversation);
         } else {

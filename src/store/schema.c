@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "store/flat.h"
 
 enum {
     HEADER_SIZE = 100,
@@ -28,16 +29,16 @@ enum {
     WAL_WAIT_MS = 5,
 };
 
-/* Creates an empty file, if there is none. An existing one is never opened here: closing it would drop
- * every lock that SQLite holds on it in this process. */
-static int create_file(const char *path, hf_error *err) {
+/* An existing file is never opened here: closing it would drop every lock that SQLite holds on it in this
+ * process. */
+int hf__create_file(const char *path, bool anew, hf_error *err) {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0) {
         close(fd); /* nothing was written, so there is nothing to lose */
         return HF_OK;
     }
     int reason = errno;
-    if (reason == EEXIST) return HF_OK;
+    if (reason == EEXIST && !anew) return HF_OK;
     char why[128];
     if (strerror_r(reason, why, sizeof why) != 0) why[0] = '\0';
     hf_code code = reason == EACCES || reason == EPERM || reason == EROFS ? HF_READONLY
@@ -66,7 +67,7 @@ static int ask(sqlite3 *db, const char *sql, int64_t *out, hf_error *err) {
 /* ---- Whose file it is -------------------------------------------------------------------------- */
 
 static int check_version(const char *path, int64_t version, hf_error *err) {
-    if (version == HF__SCHEMA_VERSION) return HF_OK;
+    if (version >= 1 && version <= HF__SCHEMA_VERSION) return HF_OK;
     return hf__fail(err, HF_CORRUPT, "%s: the store is of schema version %lld, this library knows %d", path,
                     (long long)version, HF__SCHEMA_VERSION);
 }
@@ -120,6 +121,38 @@ static int create_schema(sqlite3 *db, const char *path, hf_error *err) {
         code =
             application != 0 || objects != 0 ? foreign(path, application, err) : run(db, HF__SQL_CREATE, err);
     }
+    if (code == HF_OK) code = run(db, HF__SQL_CREATE_COMMIT, err);
+    if (code != HF_OK && !sqlite3_get_autocommit(db)) run(db, HF__SQL_CREATE_ROLLBACK, NULL);
+    return code;
+}
+
+/* holdfast_flat(content): the text of a content, for a store that had no search index. */
+static void flat_of(sqlite3_context *context, int count, sqlite3_value **values) {
+    (void)count;
+    hf__arena arena = {0};
+    hf_text content = {(const char *)sqlite3_value_text(values[0]), 0}, text;
+    if (content.data == NULL) return; /* NULL of NULL; where memory ran out, SQLite knows */
+    content.size = (size_t)sqlite3_value_bytes(values[0]);
+    if (hf__flat_text(&arena, content, &text, NULL) == HF_OK)
+        sqlite3_result_text64(context, text.data, text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+    else
+        sqlite3_result_error_nomem(context);
+    hf__arena_free(&arena);
+}
+
+/* Brings an older store forward, unless another process came first, under the lock. */
+static int migrate(sqlite3 *db, const char *path, hf_error *err) {
+    int64_t version = 0; /* that of the header may be older than what the WAL holds */
+    int code = ask(db, HF__SQL_ASK_VERSION, &version, err);
+    if (code == HF_OK) code = check_version(path, version, err);
+    if (code != HF_OK || version == HF__SCHEMA_VERSION) return code;
+    int rc = sqlite3_create_function(db, "holdfast_flat", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+                                     flat_of, NULL, NULL);
+    if (rc != SQLITE_OK) return hf__sqlite_fail(err, db, rc);
+    code = run(db, HF__SQL_CREATE_BEGIN, err);
+    if (code != HF_OK) return code;
+    code = ask(db, HF__SQL_ASK_VERSION, &version, err);
+    if (code == HF_OK && version == 1) code = run(db, HF__SQL_FROM_VERSION_1, err);
     if (code == HF_OK) code = run(db, HF__SQL_CREATE_COMMIT, err);
     if (code != HF_OK && !sqlite3_get_autocommit(db)) run(db, HF__SQL_CREATE_ROLLBACK, NULL);
     return code;
@@ -197,11 +230,7 @@ static int prepare_file(hf__store *store, const char *path, hf_error *err) {
     code = configure(db, err);
     if (code == HF_OK && !ready) code = create_schema(db, path, err);
     if (code == HF_OK) code = turn_to_wal(db, path, wait_ms, err);
-    if (code != HF_OK) return code;
-
-    int64_t version = 0; /* that of the header may be older than what the WAL holds */
-    code = ask(db, HF__SQL_ASK_VERSION, &version, err);
-    if (code == HF_OK) code = check_version(path, version, err);
+    if (code == HF_OK) code = migrate(db, path, err);
     if (code != HF_OK) return code;
     sqlite3_busy_timeout(db, store->options.busy_timeout_ms);
     bool full = store->options.durability == HF_DURABILITY_FULL;
@@ -219,7 +248,7 @@ int hf__schema_open(hf__store *store, const char *path, hf_error *err) {
                         "put \"./\" before it",
                         path != NULL ? path : "");
     }
-    int code = strcmp(path, ":memory:") == 0 ? HF_OK : create_file(path, err);
+    int code = strcmp(path, ":memory:") == 0 ? HF_OK : hf__create_file(path, false, err);
     if (code != HF_OK) return code;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc = sqlite3_open_v2(path, &store->db, flags, NULL);

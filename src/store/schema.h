@@ -8,4 +8,7 @@
  * closing it changes nothing in the file. */
 int hf__schema_open(hf__store *store, const char *path, hf_error *err);
 
+/* Creates an empty file for its owner alone. One that is there already is fine, unless it has to come `anew`. */
+int hf__create_file(const char *path, bool anew, hf_error *err);
+
 #endif

@@ -6,64 +6,132 @@
 #define HF_STORE_SQL_H
 
 #define HF__APPLICATION_ID 0x48464453 /* "HFDS", at byte 68 of the file */
-#define HF__SCHEMA_VERSION 1          /* user_version, at byte 60 */
+#define HF__SCHEMA_VERSION 2          /* user_version, at byte 60 */
 
 /* Columns of the rows, in the order in which reads.c reads them. */
 #define HF__MESSAGE_COLUMNS \
-    "state, id, conversation_id, role, content, created_at, metadata, client_message_id"
-#define HF__CONVERSATION_COLUMNS \
-    "id, title, origin_channel, created_at, updated_at, last_message_at, metadata"
+    "state, position, id, conversation_id, role, content, created_at, metadata, client_message_id"
+#define HF__CONVERSATION_COLUMNS                                          \
+    "id, title, origin_channel, created_at, updated_at, last_message_at," \
+    " metadata, latest_assistant_message_id, latest_assistant_at,"        \
+    " last_seen_message_id, last_seen_at, fork_parent_conversation_id,"   \
+    " fork_parent_message_id"
 
 /* The creation time of the newest row of the store, 0 where there is none. */
 #define HF__NEWEST                                                                       \
     "max(coalesce((SELECT created_at FROM messages ORDER BY position DESC LIMIT 1), 0)," \
     " coalesce((SELECT created_at FROM conversations ORDER BY position DESC LIMIT 1), 0))"
 
+/* The position of the next message: behind those that were deleted, too, so that their places stay theirs. */
+#define HF__NEXT_POSITION                                        \
+    "1 + max(coalesce((SELECT max(position) FROM messages), 0)," \
+    " coalesce((SELECT max(position) FROM deleted_messages), 0))"
+
 /* XX(name, text) */
-#define HF__SQL_MAP(XX)                                                                                    \
-    XX(BEGIN_READ, "BEGIN")                                                                                \
-    XX(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                     \
-    XX(COMMIT, "COMMIT")                                                                                   \
-    XX(ROLLBACK, "ROLLBACK")                                                                               \
-    XX(MARK, "SAVEPOINT mark")                                                                             \
-    XX(RELEASE, "RELEASE mark")                                                                            \
-    XX(UNDO, "ROLLBACK TO mark")                                                                           \
-                                                                                                           \
-    XX(NEWEST, "SELECT " HF__NEWEST)                                                                       \
-                                                                                                           \
-    XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations WHERE id = ?")                \
-    XX(CONVERSATION_PLACE, "SELECT updated_at, position FROM conversations WHERE id = ?")                  \
-    XX(CONVERSATION_GROWTH, "SELECT position, updated_at, origin_channel IS NULL, " HF__NEWEST             \
-                            " FROM conversations WHERE id = ?")                                            \
-    XX(CONVERSATION_ADD, "INSERT INTO conversations(" HF__CONVERSATION_COLUMNS ")"                         \
-                         " VALUES(?, ?, ?, ?, ?, ?, ?)")                                                   \
-    XX(CONVERSATION_SET, "UPDATE conversations SET title = ?, origin_channel = ?, metadata = ?,"           \
-                         " updated_at = ? WHERE id = ?")                                                   \
-    XX(CONVERSATION_GROW, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                \
-                          " origin_channel = coalesce(origin_channel, ?2) WHERE position = ?3")            \
-    XX(CONVERSATION_SHRINK, "UPDATE conversations SET last_message_at = (SELECT created_at FROM messages"  \
-                            " WHERE conversation_id = ?1 ORDER BY position DESC LIMIT 1) WHERE id = ?1")   \
-    XX(CONVERSATION_DELETE, "DELETE FROM conversations WHERE id = ?")                                      \
-    XX(CONVERSATIONS, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations"                             \
-                      " WHERE (updated_at, position) < (?, ?)"                                             \
-                      " ORDER BY updated_at DESC, position DESC LIMIT ?")                                  \
-                                                                                                           \
-    XX(MESSAGE, "SELECT " HF__MESSAGE_COLUMNS " FROM messages WHERE id = ?")                               \
-    XX(MESSAGE_OF_CLIENT, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                   \
-                          " WHERE conversation_id = ? AND client_message_id = ?")                          \
-    XX(MESSAGE_PLACE, "SELECT position, conversation_id FROM messages WHERE id = ?")                       \
-    XX(MESSAGE_METADATA, "SELECT position, metadata FROM messages WHERE id = ?")                           \
-    XX(MESSAGE_ADD, "INSERT INTO messages(" HF__MESSAGE_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)")        \
-    XX(MESSAGE_SET_CONTENT, "UPDATE messages SET content = ?, state = 'final' WHERE id = ?")               \
-    XX(MESSAGE_SET_METADATA, "UPDATE messages SET metadata = ? WHERE position = ?")                        \
-    XX(MESSAGE_DELETE, "DELETE FROM messages WHERE position = ?")                                          \
-    XX(MESSAGE_CURSOR, "SELECT position FROM messages WHERE id = ? AND conversation_id = ?")               \
-    XX(MESSAGES_COUNT, "SELECT count(*) FROM messages WHERE conversation_id = ?")                          \
-    XX(MESSAGES_FORWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                    \
-                         " WHERE conversation_id = ? AND position > ? AND position < ? ORDER BY position") \
-    XX(MESSAGES_BACKWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                   \
-                          " WHERE conversation_id = ? AND position > ? AND position < ?"                   \
-                          " ORDER BY position DESC")
+#define HF__SQL_MAP(XX)                                                                                     \
+    XX(BEGIN_READ, "BEGIN")                                                                                 \
+    XX(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                      \
+    XX(COMMIT, "COMMIT")                                                                                    \
+    XX(ROLLBACK, "ROLLBACK")                                                                                \
+    XX(MARK, "SAVEPOINT mark")                                                                              \
+    XX(RELEASE, "RELEASE mark")                                                                             \
+    XX(UNDO, "ROLLBACK TO mark")                                                                            \
+                                                                                                            \
+    XX(NEWEST, "SELECT " HF__NEWEST)                                                                        \
+    XX(NEXT_POSITION, "SELECT " HF__NEXT_POSITION)                                                          \
+                                                                                                            \
+    XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations WHERE id = ?")                 \
+    XX(CONVERSATION_PLACE, "SELECT updated_at, position FROM conversations WHERE id = ?")                   \
+    XX(CONVERSATION_GROWTH, "SELECT position, updated_at, origin_channel IS NULL, " HF__NEWEST              \
+                            ", " HF__NEXT_POSITION " FROM conversations WHERE id = ?")                      \
+    XX(CONVERSATION_ADD, "INSERT INTO conversations(" HF__CONVERSATION_COLUMNS ")"                          \
+                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                  \
+    XX(CONVERSATION_SET, "UPDATE conversations SET title = ?, origin_channel = ?, metadata = ?,"            \
+                         " updated_at = ? WHERE id = ?")                                                    \
+    XX(CONVERSATION_GROW, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                 \
+                          " origin_channel = coalesce(origin_channel, ?2) WHERE position = ?3")             \
+    XX(CONVERSATION_FILLED, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1 WHERE id = ?2") \
+    XX(CONVERSATION_ATTEND, "UPDATE conversations SET latest_assistant_message_id = ?1,"                    \
+                            " latest_assistant_at = ?2"                                                     \
+                            " WHERE id = ?3 AND coalesce(latest_assistant_at, 0) < ?2")                     \
+    XX(CONVERSATION_SEEN, "UPDATE conversations SET last_seen_message_id = ?, last_seen_at = ?"             \
+                          " WHERE id = ?")                                                                  \
+    XX(CONVERSATION_SHRINK, "UPDATE conversations SET last_message_at = (SELECT created_at FROM messages"   \
+                            " WHERE conversation_id = ?1 ORDER BY position DESC LIMIT 1) WHERE id = ?1")    \
+    XX(CONVERSATION_UNATTEND, "UPDATE conversations SET (latest_assistant_message_id, latest_assistant_at)" \
+                              " = (SELECT id, created_at FROM messages WHERE conversation_id = ?1"          \
+                              " AND role = 'assistant' AND state = 'final'"                                 \
+                              " ORDER BY position DESC LIMIT 1)"                                            \
+                              " WHERE id = ?1 AND latest_assistant_message_id = ?2")                        \
+    XX(CONVERSATION_UNSEE, "UPDATE conversations SET (last_seen_message_id, last_seen_at)"                  \
+                           " = (SELECT id, created_at FROM messages WHERE conversation_id = ?1"             \
+                           " AND position < ?3 ORDER BY position DESC LIMIT 1)"                             \
+                           " WHERE id = ?1 AND last_seen_message_id = ?2")                                  \
+    XX(CONVERSATION_DELETE, "DELETE FROM conversations WHERE id = ?")                                       \
+    XX(CONVERSATIONS, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations"                              \
+                      " WHERE (updated_at, position) < (?, ?)"                                              \
+                      " ORDER BY updated_at DESC, position DESC LIMIT ?")                                   \
+                                                                                                            \
+    XX(MESSAGE, "SELECT " HF__MESSAGE_COLUMNS " FROM messages WHERE id = ?")                                \
+    XX(MESSAGE_OF_CLIENT, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                    \
+                          " WHERE conversation_id = ? AND client_message_id = ?")                           \
+    XX(MESSAGE_PLACE, "SELECT position, conversation_id, state FROM messages WHERE id = ?")                 \
+    XX(MESSAGE_METADATA, "SELECT position, owner, metadata FROM messages WHERE id = ?")                     \
+    XX(MESSAGE_ADD, "INSERT INTO messages(" HF__MESSAGE_COLUMNS ", owner)"                                  \
+                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                \
+    XX(MESSAGE_SET_METADATA, "UPDATE messages SET metadata = ? WHERE position = ?")                         \
+    XX(MESSAGE_DELETE, "DELETE FROM messages WHERE position = ?")                                           \
+    XX(MESSAGE_BURY, "INSERT OR REPLACE INTO deleted_messages(position, id, conversation_id)"               \
+                     " VALUES(?, ?, ?)")                                                                    \
+    XX(MESSAGE_CURSOR, "SELECT position, state, created_at FROM messages"                                   \
+                       " WHERE id = ?1 AND conversation_id = ?2")                                           \
+    XX(MESSAGE_GRAVE, "SELECT position FROM deleted_messages WHERE id = ? AND conversation_id = ?")         \
+    XX(MESSAGE_NEWEST_FINAL, "SELECT position, created_at, id FROM messages"                                \
+                             " WHERE conversation_id = ? AND state = 'final'"                               \
+                             " ORDER BY position DESC LIMIT 1")                                             \
+    XX(MESSAGE_NEXT_FINAL, "SELECT " HF__MESSAGE_COLUMNS ", position,"                                      \
+                           " EXISTS (SELECT 1 FROM search WHERE search.rowid = position) FROM messages"     \
+                           " WHERE conversation_id = ? AND position > ? AND position <= ?"                  \
+                           " AND state = 'final' ORDER BY position LIMIT 1")                                \
+    XX(MESSAGES_COUNT, "SELECT count(*) FROM messages WHERE conversation_id = ?")                           \
+    XX(MESSAGES_INDEXED, "SELECT id FROM messages WHERE conversation_id = ?"                                \
+                         " AND EXISTS (SELECT 1 FROM search WHERE search.rowid = position)"                 \
+                         " ORDER BY position")                                                              \
+    XX(MESSAGES_FORWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
+                         " WHERE conversation_id = ? AND position > ? AND position < ? ORDER BY position")  \
+    XX(MESSAGES_BACKWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                    \
+                          " WHERE conversation_id = ? AND position > ? AND position < ?"                    \
+                          " ORDER BY position DESC")                                                        \
+                                                                                                            \
+    XX(ANCHOR, "SELECT position, state, owner FROM messages WHERE id = ?")                                  \
+    XX(ANCHOR_READ, "SELECT position, state, last_seq FROM messages WHERE id = ?")                          \
+    XX(ANCHOR_CONTENT, "SELECT position, state, conversation_id, role, created_at"                          \
+                       " FROM messages WHERE id = ?")                                                       \
+    XX(ANCHOR_STREAM, "UPDATE messages SET state = 'streaming' WHERE position = ?")                         \
+    XX(ANCHOR_FINAL, "UPDATE messages SET state = 'final', owner = NULL, last_seq = ?, content = ?"         \
+                     " WHERE position = ?")                                                                 \
+    XX(ANCHOR_EDIT, "UPDATE messages SET content = ? WHERE position = ?")                                   \
+    XX(ANCHOR_ABORT, "UPDATE messages SET state = 'aborted', owner = NULL, metadata = ?"                    \
+                     " WHERE id = ?")                                                                       \
+    XX(OWNERS, "SELECT DISTINCT owner FROM messages WHERE owner IS NOT NULL")                               \
+    XX(OWNER_GONE, "UPDATE messages SET state = 'interrupted', owner = NULL WHERE owner = ?")               \
+                                                                                                            \
+    XX(DELTA_ADD, "INSERT INTO deltas(position, length, delta) VALUES(?, ?, ?)")                            \
+    XX(DELTA_LAST, "SELECT position, length, delta FROM deltas WHERE position > ? AND position < ?"         \
+                   " ORDER BY position DESC LIMIT 1")                                                       \
+    XX(DELTAS, "SELECT position, delta FROM deltas WHERE position > ? AND position < ?"                     \
+               " ORDER BY position")                                                                        \
+    XX(DELTAS_DROP, "DELETE FROM deltas WHERE position > ? AND position < ?")                               \
+                                                                                                            \
+    XX(INDEX_ADD, "INSERT OR REPLACE INTO search(rowid, text) VALUES(?, ?)")                                \
+    XX(INDEX_FIND, "SELECT text FROM search WHERE rowid = ?")                                               \
+    XX(INDEX_REMOVE, "DELETE FROM search WHERE rowid = ?")                                                  \
+    XX(INDEX_REMOVE_ALL, "DELETE FROM search WHERE rowid IN"                                                \
+                         " (SELECT position FROM messages WHERE conversation_id = ?)")                      \
+    XX(SEARCH, "SELECT " HF__MESSAGE_COLUMNS ", snippet(search, 0, '[', ']', '…', 16), -rank"             \
+               " FROM search CROSS JOIN messages ON position = search.rowid"                                \
+               " WHERE search MATCH ?1 AND state = 'final' AND (?2 IS NULL OR conversation_id = ?2)"        \
+               " ORDER BY rank LIMIT ?3")
 
 typedef enum hf__sql {
 #define XX(name, text) HF__SQL_##name,
@@ -73,22 +141,42 @@ typedef enum hf__sql {
 } hf__sql;
 
 /*
- * The schema of version 1. `position` is the order of insertion. The content stands last in its row, so
- * that reading what is before it never walks the overflow pages of a long one. Both indexes serve lists and
- * the foreign key; an index on conversations(updated_at) would make each `add` write a page or two more, for
- * the sake of listConversations alone.
+ * The schema of version 2. `position` is the order of insertion. The content stands last in its row, so
+ * that reading what is before it never walks the overflow pages of a long one. The indexes serve lists, the
+ * foreign key and repeats; messages_by_owner has anchors only. An index on conversations(updated_at) would
+ * make each `add` write a page or two more, for the sake of listConversations alone.
+ *
+ * `deltas` is keyed by its message's position and its seq in one number (HF__DELTA_BITS), so that an append
+ * goes to the end of a table that has no index, and writes one page. No foreign key fits that: a trigger
+ * takes the deltas along with their message.
+ *
+ * `search` keeps a copy of each text, under its message's position: an entry is then taken out as it was put
+ * in, whatever became of the content, and any SQLite shell can ask it. An entry that somebody's own DELETE
+ * left behind finds no message, and gives way to the next one of its position.
  */
-#define HF__SQL_CREATE                                                                                    \
-    "CREATE TABLE conversations ("                                                                        \
-    " position INTEGER PRIMARY KEY,"                                                                      \
-    " id TEXT NOT NULL UNIQUE,"                                                                           \
-    " title TEXT,"                                                                                        \
-    " origin_channel TEXT,"                                                                               \
-    " created_at INTEGER NOT NULL,"                                                                       \
-    " updated_at INTEGER NOT NULL,"                                                                       \
-    " last_message_at INTEGER,"                                                                           \
-    " metadata TEXT"                                                                                      \
-    ") STRICT;"                                                                                           \
+#define HF__DELTA_BITS 24
+
+#define HF__SCHEMA_CONVERSATIONS     \
+    "CREATE TABLE conversations ("   \
+    " position INTEGER PRIMARY KEY," \
+    " id TEXT NOT NULL UNIQUE,"      \
+    " title TEXT,"                   \
+    " origin_channel TEXT,"          \
+    " created_at INTEGER NOT NULL,"  \
+    " updated_at INTEGER NOT NULL,"  \
+    " last_message_at INTEGER,"      \
+    " metadata TEXT"                 \
+    ") STRICT;"
+
+#define HF__SCHEMA_ATTENTION_AND_FORKS                                       \
+    "ALTER TABLE conversations ADD COLUMN latest_assistant_message_id TEXT;" \
+    "ALTER TABLE conversations ADD COLUMN latest_assistant_at INTEGER;"      \
+    "ALTER TABLE conversations ADD COLUMN last_seen_message_id TEXT;"        \
+    "ALTER TABLE conversations ADD COLUMN last_seen_at INTEGER;"             \
+    "ALTER TABLE conversations ADD COLUMN fork_parent_conversation_id TEXT;" \
+    "ALTER TABLE conversations ADD COLUMN fork_parent_message_id TEXT;"
+
+#define HF__SCHEMA_MESSAGES                                                                               \
     "CREATE TABLE messages ("                                                                             \
     " position INTEGER PRIMARY KEY,"                                                                      \
     " id TEXT NOT NULL UNIQUE,"                                                                           \
@@ -97,14 +185,65 @@ typedef enum hf__sql {
     " created_at INTEGER NOT NULL,"                                                                       \
     " state TEXT NOT NULL CHECK (state IN ('final', 'reserved', 'streaming', 'aborted', 'interrupted'))," \
     " client_message_id TEXT,"                                                                            \
+    " owner TEXT,"                                                                                        \
+    " last_seq INTEGER NOT NULL DEFAULT 0,"                                                               \
     " metadata TEXT,"                                                                                     \
     " content TEXT NOT NULL"                                                                              \
-    ") STRICT;"                                                                                           \
-    "CREATE INDEX messages_by_conversation ON messages(conversation_id);"                                 \
-    "CREATE UNIQUE INDEX messages_by_client ON messages(conversation_id, client_message_id)"              \
-    " WHERE client_message_id IS NOT NULL;"                                                               \
-    "PRAGMA application_id = 0x48464453;"                                                                 \
-    "PRAGMA user_version = 1"
+    ") STRICT;"
+
+#define HF__SCHEMA_MESSAGE_INDEXES                                                           \
+    "CREATE INDEX messages_by_conversation ON messages(conversation_id);"                    \
+    "CREATE UNIQUE INDEX messages_by_client ON messages(conversation_id, client_message_id)" \
+    " WHERE client_message_id IS NOT NULL;"                                                  \
+    "CREATE INDEX messages_by_owner ON messages(owner) WHERE owner IS NOT NULL;"
+
+#define HF__SCHEMA_STREAMS                                                                           \
+    "CREATE TABLE deltas ("                                                                          \
+    " position INTEGER PRIMARY KEY,"                                                                 \
+    " length INTEGER NOT NULL,"                                                                      \
+    " delta TEXT NOT NULL"                                                                           \
+    ") STRICT;"                                                                                      \
+    "CREATE TRIGGER deltas_of_message AFTER DELETE ON messages WHEN old.state <> 'final' BEGIN"      \
+    " DELETE FROM deltas WHERE position > old.position << 24 AND position < old.position + 1 << 24;" \
+    " END;"                                                                                          \
+    "CREATE TABLE deleted_messages ("                                                                \
+    " position INTEGER PRIMARY KEY,"                                                                 \
+    " id TEXT NOT NULL,"                                                                             \
+    " conversation_id TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE"                  \
+    ") STRICT;"                                                                                      \
+    "CREATE UNIQUE INDEX deleted_messages_by_id ON deleted_messages(conversation_id, id);"
+
+#define HF__SCHEMA_SEARCHES "CREATE VIRTUAL TABLE search USING fts5(text);"
+
+#define HF__SCHEMA_MARKS                  \
+    "PRAGMA application_id = 0x48464453;" \
+    "PRAGMA user_version = 2"
+
+#define HF__SQL_CREATE                                                                                     \
+    HF__SCHEMA_CONVERSATIONS HF__SCHEMA_ATTENTION_AND_FORKS HF__SCHEMA_MESSAGES HF__SCHEMA_MESSAGE_INDEXES \
+        HF__SCHEMA_STREAMS HF__SCHEMA_SEARCHES HF__SCHEMA_MARKS
+
+/* Version 1 knew no owners: an anchor in it has none that lives. */
+#define HF__SQL_FROM_VERSION_1                                                                            \
+    HF__SCHEMA_ATTENTION_AND_FORKS                                                                        \
+    "DROP INDEX messages_by_conversation;"                                                                \
+    "DROP INDEX messages_by_client;"                                                                      \
+    "ALTER TABLE messages RENAME TO messages_of_version_1;" HF__SCHEMA_MESSAGES                           \
+    "INSERT INTO messages(position, id, conversation_id, role, created_at, state, client_message_id,"     \
+    " metadata, content)"                                                                                 \
+    " SELECT position, id, conversation_id, role, created_at"                                             \
+    " CASE WHEN state = 'final' THEN state ELSE 'interrupted' END, client_message_id,"                    \
+    " metadata, content"                                                                                  \
+    " FROM messages_of_version_1;"                                                                        \
+    "DROP TABLE messages_of_version_1;" HF__SCHEMA_MESSAGE_INDEXES HF__SCHEMA_STREAMS HF__SCHEMA_SEARCHES \
+    "INSERT INTO search(rowid, text) SELECT position, holdfast_flat(content) FROM messages"               \
+    " WHERE state = 'final' AND holdfast_flat(content) <> '';"                                            \
+    "UPDATE conversations SET (latest_assistant_message_id, latest_assistant_at) ="                       \
+    " (SELECT id, created_at FROM messages WHERE conversation_id = conversations.id"                      \
+    " AND role = 'assistant' AND state = 'final' ORDER BY position DESC LIMIT 1);" HF__SCHEMA_MARKS
+
+#define HF__SQL_FORGET_SCHEMA \
+    "PRAGMA writable_schema = RESET" /* and with it what virtual tables keep in memory */
 
 /* What opening asks and sets; README.md says why. */
 #define HF__SQL_CREATE_BEGIN "BEGIN IMMEDIATE"

@@ -94,7 +94,7 @@ void hf__statements_finalize(hf__store *store) {
 /* ---- One use of a statement -------------------------------------------------------------------- */
 
 hf__query hf__query_start(hf__store *store, hf__sql sql, hf_error *err) {
-    return (hf__query){.stmt = store->statements[sql], .err = err, .code = HF_OK};
+    return (hf__query){.store = store, .stmt = store->statements[sql], .err = err, .code = HF_OK};
 }
 
 void hf__query_fail(hf__query *query, int code) {
@@ -154,11 +154,20 @@ int64_t hf__read_int(hf__query *query) {
     return query->code == HF_OK ? sqlite3_column_int64(query->stmt, query->place++) : 0;
 }
 
+double hf__read_real(hf__query *query) {
+    return query->code == HF_OK ? sqlite3_column_double(query->stmt, query->place++) : 0;
+}
+
 int hf__query_end(hf__query *query) {
     int rc = sqlite3_reset(query->stmt);
     if (query->code == HF_OK) check(query, rc); /* else it repeats what is known */
     sqlite3_clear_bindings(query->stmt);
     return query->code;
+}
+
+int hf__query_do(hf__query *query) {
+    hf__query_row(query);
+    return hf__query_end(query);
 }
 
 int hf__query_run(hf__store *store, hf__sql sql, hf_error *err) {

@@ -14,6 +14,8 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
+#include "store/outbox.h"
+#include "store/owner.h"
 #include "store/sql.h"
 #include "store/store.h"
 
@@ -21,7 +23,13 @@ typedef struct hf__store {
     sqlite3 *db;
     sqlite3_stmt *statements[HF__SQLS];
     hf__store_options options;
-    int64_t newest; /* the latest time this handle gave to a row */
+    int64_t newest;                   /* the latest time this handle gave to a row */
+    hf__owner *owner;                 /* NULL until the first message was reserved */
+    char owner_id[HF__UUID_SIZE + 1]; /* whose lock `owner` is */
+    char gone[HF__UUID_SIZE + 1];     /* a dead owner that this transaction met; "" for none */
+    int shaken;                       /* the code of a step that failed in SQLite; HF_OK for none */
+    hf__outbox outbox;                /* lines for the disk view */
+    char *view_dir;                   /* the store's copy of options.view_dir */
 } hf__store;
 
 /* Fills `err` with what SQLite has to say about the result code `rc` of `db`; returns its code. Nothing
@@ -33,6 +41,7 @@ int hf__statements_prepare(hf__store *store, hf_error *err);
 void hf__statements_finalize(hf__store *store);
 
 typedef struct hf__query {
+    hf__store *store;
     sqlite3_stmt *stmt;
     hf_error *err;
     int code;  /* HF_OK, or that of the first failure */
@@ -54,11 +63,15 @@ bool hf__query_row(hf__query *query);
 hf_text hf__read_view(hf__query *query);
 hf_text hf__read_text(hf__query *query, hf_result *result);
 int64_t hf__read_int(hf__query *query);
+double hf__read_real(hf__query *query);
 
 /* Makes the query fail for a reason of the caller's, who has filled its `err`. */
 void hf__query_fail(hf__query *query, int code);
 
 int hf__query_end(hf__query *query);
+
+/* Runs a query that gives no row, and ends it. */
+int hf__query_do(hf__query *query);
 
 /* A statement without parameters and rows. */
 int hf__query_run(hf__store *store, hf__sql sql, hf_error *err);

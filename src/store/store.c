@@ -14,6 +14,9 @@
 /* After some failures (a full disk, for one) SQLite has rolled the transaction back by itself. Whatever came
  * now would be stored at once, apart from the rest: it is refused until the rollback. */
 static int check_inside(hf__store *store, hf_error *err) {
+    if (store->shaken != HF_OK)
+        return hf__fail(err, (hf_code)store->shaken,
+                        "the transaction cannot go on: an earlier step failed in SQLite");
     if (!sqlite3_get_autocommit(store->db)) return HF_OK;
     return hf__fail(err, HF_IO,
                     "no transaction is open: it was not begun, or SQLite ended it after a failure");
@@ -24,29 +27,56 @@ static int run_inside(hf__store *store, hf__sql sql, hf_error *err) {
     return code == HF_OK ? hf__query_run(store, sql, err) : code;
 }
 
+/* FTS5 of SQLite 3.40 may keep what a failed statement had done to its totals, also over the rollback: they are
+ * read anew before anything else is done. */
+static int steady(hf__store *store, hf_error *err) {
+    if (store->shaken == HF_OK) return HF_OK;
+    int rc = sqlite3_exec(store->db, HF__SQL_FORGET_SCHEMA, NULL, NULL, NULL);
+    if (rc != SQLITE_OK) return hf__sqlite_fail(err, store->db, rc);
+    store->shaken = HF_OK;
+    return HF_OK;
+}
+
 static int terminal_begin(void *data, int write, hf_error *err) {
-    return hf__query_run(data, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err);
+    int code = steady(data, err);
+    return code == HF_OK ? hf__query_run(data, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err) : code;
 }
 
 static int terminal_commit(void *data, hf_error *err) {
-    return run_inside(data, HF__SQL_COMMIT, err);
+    int code = run_inside(data, HF__SQL_COMMIT, err);
+    if (code != HF_OK) return code;
+    hf__outbox_send(data);
+    hf__anchors_settle(data);
+    return HF_OK;
 }
 
 static void terminal_rollback(void *data) {
-    run_inside(data, HF__SQL_ROLLBACK, NULL);
+    hf__store *store = data;
+    if (!sqlite3_get_autocommit(store->db)) hf__query_run(store, HF__SQL_ROLLBACK, NULL);
+    hf__outbox_clear(&store->outbox);
+    hf__anchors_settle(store);
 }
 
 static int terminal_mark(void *data, hf_error *err) {
-    return run_inside(data, HF__SQL_MARK, err);
+    hf__store *store = data;
+    int code = run_inside(store, HF__SQL_MARK, err);
+    if (code == HF_OK) hf__outbox_mark(&store->outbox);
+    return code;
 }
 
 static int terminal_release(void *data, hf_error *err) {
-    return run_inside(data, HF__SQL_RELEASE, err);
+    hf__store *store = data;
+    int code = run_inside(store, HF__SQL_RELEASE, err);
+    if (code == HF_OK) hf__outbox_release(&store->outbox);
+    return code;
 }
 
 static int terminal_undo(void *data, hf_error *err) {
-    int code = run_inside(data, HF__SQL_UNDO, err);
-    return code == HF_OK ? run_inside(data, HF__SQL_RELEASE, err) : code;
+    hf__store *store = data;
+    int code = run_inside(store, HF__SQL_UNDO, err);
+    if (code == HF_OK) code = run_inside(store, HF__SQL_RELEASE, err);
+    if (code == HF_OK) hf__outbox_undo(&store->outbox);
+    return code;
 }
 
 int hf__store_batch(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
@@ -69,25 +99,43 @@ static int terminal_exec(void *data, const hf_op *op, hf_result *result, hf_erro
     };
     const hf__op_def *def = hf__op_find(op->op, strlen(op->op));
     if (def == NULL) return hf__fail(err, HF_INVALID, "there is no op \"%s\"", op->op);
-    int code = check_inside(data, err);
-    return code == HF_OK ? functions[def->kind](data, op, result, err) : code;
+    hf__store *store = data;
+    int code = check_inside(store, err);
+    if (code != HF_OK) return code;
+    code = functions[def->kind](store, op, result, err);
+    if (code == HF_MEMORY || code == HF_IO || code == HF_FULL) store->shaken = code;
+    return code;
 }
 
 static void terminal_close(void *data) {
     hf__store *store = data;
     hf__statements_finalize(store);
+    hf__outbox_clear(&store->outbox);
+    hf__owner_release(store->owner);
+    hf__free(store->view_dir);
     int rc = sqlite3_close(store->db);
     assert(rc == SQLITE_OK); /* every statement is finalised */
     (void)rc;
     hf__free(store);
 }
 
+static int copy_view_dir(hf__store *store, const char *given, hf_error *err) {
+    store->options.view_dir = NULL;
+    if (given == NULL) return HF_OK;
+    store->view_dir = hf__alloc(strlen(given) + 1);
+    if (store->view_dir == NULL) return hf__fail_memory(err);
+    store->options.view_dir = strcpy(store->view_dir, given);
+    return HF_OK;
+}
+
 int hf__store_open(const char *path, const hf__store_options *options, hf_terminal *out, hf_error *err) {
     hf__store *store = hf__alloc_zero(sizeof *store);
     if (store == NULL) return hf__fail_memory(err);
     store->options = *options;
-    int code = hf__schema_open(store, path, err);
+    int code = copy_view_dir(store, options->view_dir, err);
+    if (code == HF_OK) code = hf__schema_open(store, path, err);
     if (code == HF_OK) code = hf__statements_prepare(store, err);
+    if (code == HF_OK) code = hf__anchors_recover(store, err);
     if (code != HF_OK) {
         terminal_close(store);
         return code;

@@ -2,15 +2,13 @@
 #ifndef HF_STORE_STORE_H
 #define HF_STORE_STORE_H
 
-#include "base/uuid.h"
-#include "op/record.h"
+#include "op/host.h"
 
 typedef struct hf__store_options {
     hf_durability durability;
     int busy_timeout_ms;
-    hf__limits limits;
-    int64_t (*now)(void *data); /* the store's clock, ms since 1970 */
-    void *now_data;
+    hf__host *host;       /* clock, ids and log; outlives the store */
+    const char *view_dir; /* of the disk view, NULL for none; copied */
 } hf__store_options;
 
 /* Opens or creates the file and fills `out`, whose `close` frees everything. Errors as hf_open's. */

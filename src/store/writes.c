@@ -1,5 +1,5 @@
 /*
- * The ops that write. Each looks up what it needs, fails if it must, and then writes. It runs inside a
+ * The ops that write messages, and what all writes share. Each looks up what it needs, fails if it must, and then writes. It runs inside a
  * transaction that store.c began with the write lock, so nothing changes between the two; what is undone
  * after a failure in mid-write is left to the layer above, as is the check of the op.
  */
@@ -9,10 +9,8 @@
 
 /* ---- Time -------------------------------------------------------------------------------------- */
 
-/* The time of what is written now: never before the newest row or what this handle ever gave out, and after
- * `updated_at`, the last time of the conversation. So it keeps rising when the clock does not. */
-static int64_t next_time(hf__store *store, int64_t newest, int64_t updated_at) {
-    int64_t time = store->options.now(store->options.now_data);
+int64_t hf__next_time(hf__store *store, int64_t newest, int64_t updated_at) {
+    int64_t time = hf__host_now(store->options.host);
     if (updated_at < INT64_MAX) updated_at++;
     if (time < updated_at) time = updated_at;
     if (time < newest) time = newest;
@@ -21,8 +19,7 @@ static int64_t next_time(hf__store *store, int64_t newest, int64_t updated_at) {
     return time;
 }
 
-/* Copies a text that was given into `result`; leaves `out` alone where it was not. Whether memory sufficed. */
-static bool copy(hf_result *result, hf_text given, hf_text *out) {
+bool hf__copy_text(hf_result *result, hf_text given, hf_text *out) {
     if (given.data == NULL) return true;
     *out = hf_result_text(result, given);
     return out->data != NULL;
@@ -30,14 +27,13 @@ static bool copy(hf_result *result, hf_text given, hf_text *out) {
 
 /* ---- Metadata ---------------------------------------------------------------------------------- */
 
-/* `base`, which may be absent, with `updates` merged over it, in the memory of `result`. */
-static int merge(hf__store *store, hf_text base, hf_text updates, hf_result *result, hf_text *out,
-                 hf_error *err) {
+int hf__merge_metadata(hf__store *store, hf_text base, hf_text updates, hf_result *result, hf_text *out,
+                       hf_error *err) {
     hf__buf merged;
-    hf__buf_init(&merged, store->options.limits.metadata);
+    hf__buf_init(&merged, store->options.host->limits.metadata);
     int code = hf__json_merge(&merged, base, updates, HF__JSON_DEPTH, err);
     if (code == HF_OK) code = hf__buf_check(&merged, "the merged metadata", err);
-    if (code == HF_OK && !copy(result, hf__buf_view(&merged), out)) code = hf__fail_memory(err);
+    if (code == HF_OK && !hf__copy_text(result, hf__buf_view(&merged), out)) code = hf__fail_memory(err);
     hf__buf_free(&merged);
     return code;
 }
@@ -56,7 +52,7 @@ static int check_metadata(hf_text id, hf_text metadata, hf_error *err) {
 static int find_channel(hf__store *store, hf_text metadata, hf__arena *arena, hf_text *out, hf_error *err) {
     const hf__value *map = NULL;
     if (metadata.data == NULL) return HF_OK;
-    int code = hf__json_parse(arena, metadata, store->options.limits.depth, &map, err);
+    int code = hf__json_parse(arena, metadata, store->options.host->limits.depth, &map, err);
     if (code != HF_OK) return code;
     const hf__value *channel = map->type == HF__MAP ? hf__value_get(map, "userMessageChannel") : NULL;
     if (channel != NULL && channel->type == HF__TEXT) *out = channel->is.text;
@@ -68,6 +64,7 @@ static int find_channel(hf__store *store, hf_text metadata, hf__arena *arena, hf
 /* What a conversation that gets a message has to say. */
 typedef struct growth {
     int64_t position, updated_at, newest;
+    int64_t next; /* the new message's position */
     bool needs_channel;
 } growth;
 
@@ -80,6 +77,7 @@ static int find_growth(hf__store *store, hf_text id, growth *out, hf_error *err)
         out->updated_at = hf__read_int(&query);
         out->needs_channel = hf__read_int(&query) != 0;
         out->newest = hf__read_int(&query);
+        out->next = hf__read_int(&query);
     }
     int code = hf__query_end(&query);
     return code == HF_OK && !found ? hf__no_conversation(err, "conversationId", id) : code;
@@ -120,20 +118,23 @@ static int make_message(const hf_op *op, hf_text content, hf_state state, int64_
     if (message == NULL) return hf__fail_memory(err);
     message->created_at = created_at;
     message->state = state;
-    if (!copy(result, op->message_id, &message->id) ||
-        !copy(result, op->conversation_id, &message->conversation_id) ||
-        !copy(result, op->role, &message->role) || !copy(result, content, &message->content) ||
-        !copy(result, op->metadata, &message->metadata) ||
-        !copy(result, op->client_message_id, &message->client_message_id)) {
+    if (!hf__copy_text(result, op->message_id, &message->id) ||
+        !hf__copy_text(result, op->conversation_id, &message->conversation_id) ||
+        !hf__copy_text(result, op->role, &message->role) ||
+        !hf__copy_text(result, content, &message->content) ||
+        !hf__copy_text(result, op->metadata, &message->metadata) ||
+        !hf__copy_text(result, op->client_message_id, &message->client_message_id)) {
         return hf__fail_memory(err);
     }
     result->message = message;
     return HF_OK;
 }
 
-static int insert_message(hf__store *store, const hf_message *message, hf_error *err) {
+int hf__insert_message(hf__store *store, const hf_message *message, int64_t position, hf_error *err) {
+    bool anchor = message->state == HF_STATE_RESERVED;
     hf__query query = hf__query_start(store, HF__SQL_MESSAGE_ADD, err);
     hf__bind_text(&query, hf_text_of(hf__state_name(message->state)));
+    hf__bind_int(&query, position);
     hf__bind_text(&query, message->id);
     hf__bind_text(&query, message->conversation_id);
     hf__bind_text(&query, message->role);
@@ -141,8 +142,8 @@ static int insert_message(hf__store *store, const hf_message *message, hf_error 
     hf__bind_int(&query, message->created_at);
     hf__bind_text(&query, message->metadata);
     hf__bind_text(&query, message->client_message_id);
-    hf__query_row(&query);
-    return hf__query_end(&query);
+    hf__bind_text(&query, hf_text_of(anchor ? store->owner_id : NULL));
+    return hf__query_do(&query);
 }
 
 static int grow_conversation(hf__store *store, int64_t position, int64_t time, hf_text channel,
@@ -151,8 +152,7 @@ static int grow_conversation(hf__store *store, int64_t position, int64_t time, h
     hf__bind_int(&query, time);
     hf__bind_text(&query, channel);
     hf__bind_int(&query, position);
-    hf__query_row(&query);
-    return hf__query_end(&query);
+    return hf__query_do(&query);
 }
 
 static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_state state,
@@ -167,174 +167,116 @@ static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_
     }
     hf__arena arena = {0};
     hf_text channel = {NULL, 0};
-    int64_t time = next_time(store, parent.newest, parent.updated_at);
-    if (parent.needs_channel) code = find_channel(store, op->metadata, &arena, &channel, err);
+    bool final = state == HF_STATE_FINAL;
+    int64_t time = hf__next_time(store, parent.newest, parent.updated_at);
+    if (!final) code = hf__anchor_own(store, err);
+    if (code == HF_OK && parent.needs_channel)
+        code = find_channel(store, op->metadata, &arena, &channel, err);
     if (code == HF_OK) code = make_message(op, content, state, time, result, err);
-    if (code == HF_OK) code = insert_message(store, result->message, err);
+    if (code == HF_OK && final && op->skip_indexing != HF_YES)
+        code = hf__index_add(store, parent.next, content, err);
+    if (code == HF_OK) code = hf__insert_message(store, result->message, parent.next, err);
     if (code == HF_OK) code = grow_conversation(store, parent.position, time, channel, err);
+    if (code == HF_OK && final) code = hf__attend(store, result->message, err);
     hf__arena_free(&arena);
     return code;
 }
 
 int hf__store_add(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    return store_message(store, op, op->content, HF_STATE_FINAL, result, err);
+    int code = store_message(store, op, op->content, HF_STATE_FINAL, result, err);
+    bool shown = op->sync_to_disk == HF_YES && store->options.view_dir != NULL;
+    if (code != HF_OK || !shown || result->deduplicated == HF_YES) return code;
+    return hf__outbox_add(store, result->message, op->created_at_ms, err);
 }
 
 int hf__store_reserve(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    return store_message(store, op, hf_text_of("[]"), HF_STATE_RESERVED, result, err);
+    return store_message(store, op, hf_text_of(HF__PLACEHOLDER), HF_STATE_RESERVED, result, err);
 }
 
-/* ---- Messages that exist ----------------------------------------------------------------------- */
-
-int hf__store_updateContent(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    (void)result;
-    hf__query query = hf__query_start(store, HF__SQL_MESSAGE_SET_CONTENT, err);
-    hf__bind_text(&query, op->content);
-    hf__bind_text(&query, op->message_id);
-    hf__query_row(&query);
-    int code = hf__query_end(&query);
-    if (code != HF_OK || sqlite3_changes(store->db) > 0) return code;
-    return hf__no_message(err, "messageId", op->message_id);
-}
+/* ---- update, delete ---------------------------------------------------------------------------- */
 
 int hf__store_update(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
     int64_t position = 0;
-    hf_text metadata = {NULL, 0};
+    hf_text owner = {NULL, 0}, metadata = {NULL, 0};
     hf__query find = hf__query_start(store, HF__SQL_MESSAGE_METADATA, err);
     hf__bind_text(&find, op->message_id);
     bool found = hf__query_row(&find);
     if (found) {
         position = hf__read_int(&find);
+        owner = hf__read_text(&find, result);
         metadata = hf__read_text(&find, result);
     }
     int code = hf__query_end(&find);
     if (code == HF_OK && !found) code = hf__no_message(err, "messageId", op->message_id);
     if (code == HF_OK && metadata.data != NULL) code = check_metadata(op->message_id, metadata, err);
-    if (code == HF_OK) code = merge(store, metadata, op->updates, result, &metadata, err);
+    if (code == HF_OK) code = hf__merge_metadata(store, metadata, op->updates, result, &metadata, err);
+    if (code == HF_OK && owner.data != NULL) code = hf__anchor_meet(store, owner, NULL, err);
     if (code != HF_OK) return code;
 
     hf__query set = hf__query_start(store, HF__SQL_MESSAGE_SET_METADATA, err);
     hf__bind_text(&set, metadata);
     hf__bind_int(&set, position);
-    hf__query_row(&set);
-    return hf__query_end(&set);
+    return hf__query_do(&set);
 }
 
-/* An empty list of ids: no projection holds segments of a message. */
-static hf_text *no_ids(hf_result *result) {
-    return hf_result_alloc(result, sizeof(hf_text));
+/* What a conversation has to say of a message that is no more. */
+static int shrink_conversation(hf__store *store, hf_text conversation_id, hf_text id, int64_t position,
+                               hf_error *err) {
+    hf__query shrink = hf__query_start(store, HF__SQL_CONVERSATION_SHRINK, err);
+    hf__bind_text(&shrink, conversation_id);
+    int code = hf__query_do(&shrink);
+    if (code != HF_OK) return code;
+    hf__query unattend = hf__query_start(store, HF__SQL_CONVERSATION_UNATTEND, err);
+    hf__bind_text(&unattend, conversation_id);
+    hf__bind_text(&unattend, id);
+    code = hf__query_do(&unattend);
+    if (code != HF_OK) return code;
+    hf__query unsee = hf__query_start(store, HF__SQL_CONVERSATION_UNSEE, err);
+    hf__bind_text(&unsee, conversation_id);
+    hf__bind_text(&unsee, id);
+    hf__bind_int(&unsee, position);
+    return hf__query_do(&unsee);
+}
+
+/* Removes a message, and leaves a mark in its place for the lists that page from it. */
+static int bury(hf__store *store, int64_t position, hf_text id, hf_text conversation_id, hf_error *err) {
+    hf__query remove = hf__query_start(store, HF__SQL_MESSAGE_DELETE, err);
+    hf__bind_int(&remove, position);
+    int code = hf__query_do(&remove);
+    if (code != HF_OK) return code;
+    hf__query mark = hf__query_start(store, HF__SQL_MESSAGE_BURY, err);
+    hf__bind_int(&mark, position);
+    hf__bind_text(&mark, id);
+    hf__bind_text(&mark, conversation_id);
+    return hf__query_do(&mark);
 }
 
 int hf__store_delete(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    result->segment_ids = no_ids(result);
-    result->deleted_summary_ids = no_ids(result);
+    result->segment_ids = hf_result_alloc(result, sizeof(hf_text));
+    result->deleted_summary_ids = hf_result_alloc(result, sizeof(hf_text)); /* always empty */
     if (result->segment_ids == NULL || result->deleted_summary_ids == NULL) return hf__fail_memory(err);
 
     int64_t position = 0;
     hf_text conversation_id = {NULL, 0};
+    hf_state state = HF_STATE_ABSENT;
     hf__query find = hf__query_start(store, HF__SQL_MESSAGE_PLACE, err);
     hf__bind_text(&find, op->message_id);
-    bool found = hf__query_row(&find);
+    bool found = hf__query_row(&find), indexed = false;
     if (found) {
         position = hf__read_int(&find);
         conversation_id = hf__read_text(&find, result);
+        state = hf__state_of(hf__read_view(&find));
     }
     int code = hf__query_end(&find);
     if (code != HF_OK || !found) return code;
 
-    hf__query remove = hf__query_start(store, HF__SQL_MESSAGE_DELETE, err);
-    hf__bind_int(&remove, position);
-    hf__query_row(&remove);
-    code = hf__query_end(&remove);
-    if (code != HF_OK) return code;
-
-    hf__query shrink = hf__query_start(store, HF__SQL_CONVERSATION_SHRINK, err);
-    hf__bind_text(&shrink, conversation_id);
-    hf__query_row(&shrink);
-    code = hf__query_end(&shrink);
+    if (state == HF_STATE_FINAL) code = hf__index_remove(store, position, &indexed, err);
+    if (code == HF_OK && indexed) {
+        result->segment_ids_count = 1;
+        if (!hf__copy_text(result, op->message_id, result->segment_ids)) return hf__fail_memory(err);
+    }
+    if (code == HF_OK) code = bury(store, position, op->message_id, conversation_id, err);
+    if (code == HF_OK) code = shrink_conversation(store, conversation_id, op->message_id, position, err);
     if (code == HF_OK) result->deleted = 1;
     return code;
-}
-
-/* ---- Conversations ----------------------------------------------------------------------------- */
-
-static int make_conversation(const hf_op *op, int64_t time, hf_result *result, hf_error *err) {
-    hf_conversation *conversation = hf_result_alloc(result, sizeof *conversation);
-    if (conversation == NULL) return hf__fail_memory(err);
-    conversation->created_at = time;
-    conversation->updated_at = time;
-    if (!copy(result, op->conversation_id, &conversation->id) ||
-        !copy(result, op->title, &conversation->title) ||
-        !copy(result, op->origin_channel, &conversation->origin_channel) ||
-        !copy(result, op->metadata, &conversation->metadata)) {
-        return hf__fail_memory(err);
-    }
-    result->conversation = conversation;
-    return HF_OK;
-}
-
-int hf__store_createConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    int code = hf__find_conversation(store, op->conversation_id, result, err);
-    if (code != HF_OK || result->conversation != NULL) return code;
-
-    hf__query find = hf__query_start(store, HF__SQL_NEWEST, err);
-    int64_t newest = hf__query_row(&find) ? hf__read_int(&find) : 0;
-    code = hf__query_end(&find);
-    if (code == HF_OK) code = make_conversation(op, next_time(store, newest, 0), result, err);
-    if (code != HF_OK) return code;
-
-    const hf_conversation *conversation = result->conversation;
-    hf__query add = hf__query_start(store, HF__SQL_CONVERSATION_ADD, err);
-    hf__bind_text(&add, conversation->id);
-    hf__bind_text(&add, conversation->title);
-    hf__bind_text(&add, conversation->origin_channel);
-    hf__bind_int(&add, conversation->created_at);
-    hf__bind_int(&add, conversation->updated_at);
-    hf__bind_text(&add, (hf_text){NULL, 0}); /* last_message_at */
-    hf__bind_text(&add, conversation->metadata);
-    hf__query_row(&add);
-    return hf__query_end(&add);
-}
-
-int hf__store_updateConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    int code = hf__find_conversation(store, op->conversation_id, result, err);
-    hf_conversation *conversation = result->conversation;
-    if (code != HF_OK) return code;
-    if (conversation == NULL) return hf__no_conversation(err, "conversationId", op->conversation_id);
-    if (!copy(result, op->title, &conversation->title) ||
-        !copy(result, op->origin_channel, &conversation->origin_channel)) {
-        return hf__fail_memory(err);
-    }
-    if (op->updates.data != NULL) {
-        code = merge(store, conversation->metadata, op->updates, result, &conversation->metadata, err);
-    }
-    if (code != HF_OK) return code;
-    conversation->updated_at = next_time(store, 0, conversation->updated_at);
-
-    hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_SET, err);
-    hf__bind_text(&query, conversation->title);
-    hf__bind_text(&query, conversation->origin_channel);
-    hf__bind_text(&query, conversation->metadata);
-    hf__bind_int(&query, conversation->updated_at);
-    hf__bind_text(&query, conversation->id);
-    hf__query_row(&query);
-    return hf__query_end(&query);
-}
-
-int hf__store_deleteConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    result->segment_ids = no_ids(result);
-    if (result->segment_ids == NULL) return hf__fail_memory(err);
-    int code = hf__find_place(store, "conversationId", op->conversation_id, NULL, NULL, err);
-    if (code != HF_OK) return code;
-
-    hf__query count = hf__query_start(store, HF__SQL_MESSAGES_COUNT, err);
-    hf__bind_text(&count, op->conversation_id);
-    if (hf__query_row(&count)) result->deleted_messages = hf__read_int(&count);
-    code = hf__query_end(&count);
-    if (code != HF_OK) return code;
-
-    hf__query remove = hf__query_start(store, HF__SQL_CONVERSATION_DELETE, err);
-    hf__bind_text(&remove, op->conversation_id);
-    hf__query_row(&remove); /* its messages go with it */
-    return hf__query_end(&remove);
 }

@@ -687,7 +687,7 @@ describe("holdfast", function()
         '{"op":"createConversation","conversationId":"c1"}',
         '{"op":"reserve","conversationId":"c1","role":"assistant"}',
       })
-      assert.truthy((select(2, run { "show", store, "c1" })):find("assistant  %S+  reserved\n$"))
+      assert.truthy((select(2, run { "show", store, "c1" })):find("assistant  %S+  interrupted\n$"))
     end)
 
     it("shows all messages of a long conversation, oldest first", function()

@@ -87,7 +87,8 @@ static int shim_unlock(sqlite3_file *file, int level) {
 }
 
 static int shim_reserved(sqlite3_file *file, int *out) {
-    return PASS(file, xCheckReservedLock, out);
+    int rc = fails(FAULT_RESERVED);
+    return rc != SQLITE_OK ? rc : PASS(file, xCheckReservedLock, out);
 }
 
 static int shim_control(sqlite3_file *file, int what, void *data) {

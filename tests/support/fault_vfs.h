@@ -7,8 +7,9 @@ typedef enum fault_kind {
     FAULT_WRITE,
     FAULT_SYNC,
     FAULT_TRUNCATE,
-    FAULT_LOCK,   /* any lock that is taken */
-    FAULT_WRITER, /* the lock of who writes to the WAL */
+    FAULT_LOCK,     /* any lock that is taken */
+    FAULT_WRITER,   /* the lock of who writes to the WAL */
+    FAULT_RESERVED, /* the question whether a lock is held */
     FAULT_OPEN,
 } fault_kind;
 

@@ -20,6 +20,7 @@
 
 typedef struct fixture {
     char folder[64], path[96];
+    hf__host host;
     hf__store_options options;
     int64_t clock; /* what the store takes for the time */
     hf_terminal terminal;
@@ -29,6 +30,11 @@ typedef struct fixture {
 
 static inline int64_t fixture_now(void *data) {
     return *(int64_t *)data;
+}
+
+static inline int fixture_random(void *data, void *bytes, size_t size) {
+    (void)data;
+    return hf__random(NULL, bytes, size);
 }
 
 /* A folder, and options; nothing is open yet. */
@@ -41,9 +47,13 @@ static inline void fixture_start(fixture *f) {
     f->options = (hf__store_options){
         .durability = HF_DURABILITY_NORMAL,
         .busy_timeout_ms = 20,
+        .host = &f->host,
+    };
+    f->host = (hf__host){
         .limits = {.content = 1 << 20, .metadata = 4096, .depth = 64, .batch = 100, .json = 1 << 21},
         .now = fixture_now,
-        .now_data = &f->clock,
+        .random = fixture_random,
+        .source_data = &f->clock,
     };
 }
 
@@ -92,7 +102,7 @@ static inline int sound(const hf_op *op, int code, const hf_error *err) {
 /* Runs the op within the transaction that is open. */
 static inline int inside(fixture *f, const hf_op *op) {
     const hf__op_def *def = NULL;
-    const hf__limits *limits = &f->options.limits;
+    const hf__limits *limits = &f->host.limits;
     int code = sound(op, hf__op_check(op, limits, &def, &f->err), &f->err);
     if (code != HF_OK) return code;
     hf_result_free(&f->result);

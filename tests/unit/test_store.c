@@ -107,7 +107,8 @@ static void deleting_a_conversation_takes_its_messages_and_no_others(void **stat
     add(f, "c1", "m3");
     done(f, .op = "deleteConversation", .conversation_id = T("c1"));
     assert_int_equal(f->result.deleted_messages, 2);
-    assert_int_equal(f->result.segment_ids_count, 0);
+    assert_int_equal(f->result.segment_ids_count, 2);
+    assert_text(f->result.segment_ids[1], "m3");
     assert_null(done(f, .op = "getConversation", .conversation_id = T("c1"))->conversation);
     assert_null(done(f, .op = "get", .message_id = T("m3"))->message);
     assert_text(message(f, "m2")->content, "m2");
@@ -417,7 +418,9 @@ static void delete_recomputes_the_time_of_the_last_message(void **state) {
     int64_t first = message(f, "m1")->created_at;
     const hf_result *deleted = done(f, .op = "delete", .message_id = T("m2"));
     assert_int_equal(deleted->deleted, 1);
-    assert_int_equal(deleted->segment_ids_count + deleted->deleted_summary_ids_count, 0);
+    assert_int_equal(deleted->segment_ids_count, 1);
+    assert_text(deleted->segment_ids[0], "m2");
+    assert_int_equal(deleted->deleted_summary_ids_count, 0);
     assert_null(done(f, .op = "get", .message_id = T("m2"))->message);
     assert_int_equal(conversation(f, "c1")->last_message_at, first);
     done(f, .op = "delete", .message_id = T("m1"));

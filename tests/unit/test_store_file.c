@@ -113,7 +113,7 @@ static void a_store_is_what_it_says(void **state) {
     fixture *f = *state;
     fixture_open(f);
     assert_int_equal(fixture_ask(f, "PRAGMA application_id"), 0x48464453);
-    assert_int_equal(fixture_ask(f, "PRAGMA user_version"), 1);
+    assert_int_equal(fixture_ask(f, "PRAGMA user_version"), 2);
     assert_int_equal(fixture_ask(f, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
     assert_int_equal(fixture_ask(f, "PRAGMA foreign_keys"), 1);
     assert_int_equal(fixture_ask(f, "PRAGMA trusted_schema"), 0);
@@ -245,16 +245,16 @@ static void a_crashed_database_of_another_program_is_left_untouched(void **state
 static void a_store_of_a_newer_version_is_left_untouched(void **state) {
     fixture *f = *state;
     fixture_open(f);
-    fixture_sql(f, "PRAGMA user_version = 2");
+    fixture_sql(f, "PRAGMA user_version = 3");
     fixture_close(f);
     assert_refused_untouched(f);
-    assert_non_null(strstr(f->err.message, "version 2"));
+    assert_non_null(strstr(f->err.message, "version 3"));
 }
 
 static void a_newer_version_that_only_the_wal_knows_is_refused(void **state) {
     fixture *f = *state;
     fixture_open(f);
-    sqlite3 *other = someone(f->path, "PRAGMA user_version = 2");
+    sqlite3 *other = someone(f->path, "PRAGMA user_version = 3");
     fixture second = *f;
     assert_int_equal(try_open(&second), HF_CORRUPT);
     sqlite3_close(other);
@@ -476,7 +476,7 @@ static int every_op(fixture *f) {
 
 /* SQLite can do without some allocations, so a refused one may also go unnoticed. */
 static void assert_told(int code, bool happened) {
-    if (code != HF_OK) assert_int_equal(code, HF_MEMORY);
+    if (code != HF_OK && code != HF_MEMORY) fail_msg("code %d", code);
     if (!happened) assert_int_equal(code, HF_OK);
 }
 
@@ -506,6 +506,7 @@ static void memory_that_runs_out_in_an_op_leaves_no_half_of_it(void **state) {
         fault_alloc_plan(nth);
         int code = every_op(f);
         happened = fault_alloc_happened();
+        if (code != HF_OK && code != HF_MEMORY) fail_msg("nth %ld, happened %d, op %s: %s", nth, (int)happened, f->err.op, f->err.message);
         assert_told(code, happened);
         /* A message and its conversation's bump come together, or not at all. */
         assert_int_equal(fixture_ask(f,
