@@ -27,10 +27,16 @@ static int run_inside(hf__store *store, hf__sql sql, hf_error *err) {
     return code == HF_OK ? hf__query_run(store, sql, err) : code;
 }
 
+static int roll_back(hf__store *store, hf_error *err) {
+    return sqlite3_get_autocommit(store->db) ? HF_OK : hf__query_run(store, HF__SQL_ROLLBACK, err);
+}
+
 /* FTS5 of SQLite 3.40 may keep what a failed statement had done to its totals, also over the rollback: they are
  * read anew before anything else is done. */
 static int steady(hf__store *store, hf_error *err) {
     if (store->shaken == HF_OK) return HF_OK;
+    int code = roll_back(store, err); /* the one before may have lacked the memory */
+    if (code != HF_OK) return code;
     int rc = sqlite3_exec(store->db, HF__SQL_FORGET_SCHEMA, NULL, NULL, NULL);
     if (rc != SQLITE_OK) return hf__sqlite_fail(err, store->db, rc);
     store->shaken = HF_OK;
@@ -52,7 +58,7 @@ static int terminal_commit(void *data, hf_error *err) {
 
 static void terminal_rollback(void *data) {
     hf__store *store = data;
-    if (!sqlite3_get_autocommit(store->db)) hf__query_run(store, HF__SQL_ROLLBACK, NULL);
+    if (roll_back(store, NULL) != HF_OK) store->shaken = HF_MEMORY;
     hf__outbox_clear(&store->outbox);
     hf__anchors_settle(store);
 }
