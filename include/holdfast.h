@@ -157,10 +157,48 @@ typedef struct hf_context {
  *   batch               ops                                                           results
  *   get                 message_id                                                    message, or none
  *   list                conversation_id limit? before? after? states?                 messages, has_more
- *   read                message_id after_seq? (in JSON and Lua: after)                deltas, state, seq
+ *   read                message_id after_seq?                                         deltas, state, seq
  *   search              query conversation_id? limit?                                 hits
  *   getConversation     conversation_id                                               conversation, or none
  *   listConversations   limit? before?                                                conversations, has_more
+ *
+ * `after_seq` is spelt `after` in JSON and Lua.
+ *
+ * The life of an anchor, a message that was reserved and is not final yet:
+ *
+ *   reserve: reserved, its content reads as "[]"
+ *     append, append, ...: streaming, its content reads as the deltas so far
+ *       updateContent: final, with that content; the deltas are dropped
+ *       abort: aborted, with what was streamed
+ *       its owner died: interrupted, with what was streamed
+ *
+ * - `append` costs in proportion to its delta. `result.length` counts the bytes of content that are as durable as the
+ *   store's durability says; `result.held` those that a layer took and holds back, promised only once a later op lets
+ *   them out. A delta may be empty.
+ * - `seq` makes appends exact: the next number is stored; the last one again, with the same delta, is answered and not
+ *   stored; any other fails with HF_CONFLICT and says which was expected. A message has room for 16,777,215 deltas.
+ * - Only the handle that reserved a message, its owner, may append to it; any handle may abort or finalise it. An
+ *   owner lives as long as its handle is open, proved by a lock on a file beside the store's; the anchors of one that
+ *   died become interrupted when the store is opened, and when a write meets one. HF_CONFLICT: an append to a
+ *   message that is final, aborted or interrupted, or another's; an abort of a final one.
+ * - `updateContent` makes a message final from any state. Of a final one it is an edit.
+ * - `read` gives the deltas behind `after_seq`, what a client that saw so many has missed, until the message is
+ *   final; then only the state and the last seq.
+ *
+ * What messages feed once they are final:
+ *
+ * - Search, by the text of the content: of a list of blocks, [{"type":"text","text":...},...], the texts of those of
+ *   type "text"; any other content as it is. `skip_indexing` and `index` HF_NO leave it out. `query` is words that
+ *   must all occur, or the query syntax of SQLite's FTS5 without column filters: "a phrase", prefix*, ^first, a AND b,
+ *   OR, NOT, NEAR(a b, 5), parentheses. HF_INVALID names the place of what it cannot read. A message that is indexed
+ *   has one segment, whose id is its own.
+ * - Attention: `unseen` says that the newest final message of the role "assistant" is newer than the last that was
+ *   marked as seen. `markSeen` without a message takes the newest final one.
+ * - The disk view, of an `add` with `sync_to_disk`: see hf_options.view_dir.
+ *
+ * `fork` copies the final messages of a conversation, through one of them, into a new conversation: new ids and times,
+ * the metadata of each copy names its `forkSourceMessageId`. HF_CONFLICT: that message is not final. HF_DENIED: the
+ * metadata of the conversation has "private": true. A fork that is asked for again is another fork.
  */
 typedef struct hf_op {
     const char *op;            /* the op's name, "add" for instance, ending in NUL */
@@ -177,7 +215,7 @@ typedef struct hf_op {
     hf_text origin_channel;
     hf_text delta;              /* what a stream brought; text of any length, "" included */
     hf_text reason;             /* kept as `abortReason` in the message's metadata */
-    hf_text query;              /* words, or FTS5 query syntax: see below */
+    hf_text query;              /* words, or FTS5 query syntax: see above */
     hf_text through_message_id; /* fork: the last message to copy; default: the newest */
     hf_text before;             /* list: a message id; listConversations: a conversation id */
     hf_text after;              /* list: a message id */

@@ -118,9 +118,9 @@ static int l_function(lua_State *L, int index, const char *name) {
 
 static void l_check_names(lua_State *L, int index) {
     static const char *const names[] = {
-        "durability",   "busyTimeoutMs", "maxContent", "maxMetadata", "maxDepth",       "maxBatch",
-        "maxJson",      "now",           "random",     "log",         "maxLuaMs",       "maxLuaInstructions",
-        "maxLuaMemory", "maxExecDepth",  "trusted",    "trace",       "quarantineAfter"};
+        "durability",   "busyTimeoutMs", "maxContent", "maxMetadata", "maxDepth",        "maxBatch",
+        "maxJson",      "now",           "random",     "log",         "maxLuaMs",        "maxLuaInstructions",
+        "maxLuaMemory", "maxExecDepth",  "trusted",    "trace",       "quarantineAfter", "viewDir"};
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         bool good = false;
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
@@ -157,6 +157,12 @@ void l_read_options(lua_State *L, int index, hf__lua_options *functions, hf_opti
         options->max_lua_memory = l_size(L, index, "maxLuaMemory", INT64_MAX);
         options->max_exec_depth = (int)l_size(L, index, "maxExecDepth", 40);
         options->quarantine_after = (int)l_size(L, index, "quarantineAfter", INT32_MAX);
+        int type = lua_getfield(L, index, "viewDir"); /* the table keeps it while the store is opened */
+        if (type != LUA_TNIL && type != LUA_TSTRING)
+            l_throwf(L, HF_INVALID, "option \"viewDir\": expected a string, found a %s",
+                     lua_typename(L, type));
+        options->view_dir = lua_tostring(L, -1);
+        lua_pop(L, 1);
         lua_getfield(L, index, "trusted");
         options->trusted = lua_toboolean(L, -1) ? HF_YES : HF_DEFAULT;
         lua_pop(L, 1);
