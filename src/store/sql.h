@@ -231,7 +231,7 @@ typedef enum hf__sql {
     "ALTER TABLE messages RENAME TO messages_of_version_1;" HF__SCHEMA_MESSAGES                           \
     "INSERT INTO messages(position, id, conversation_id, role, created_at, state, client_message_id,"     \
     " metadata, content)"                                                                                 \
-    " SELECT position, id, conversation_id, role, created_at"                                             \
+    " SELECT position, id, conversation_id, role, created_at,"                                            \
     " CASE WHEN state = 'final' THEN state ELSE 'interrupted' END, client_message_id,"                    \
     " metadata, content"                                                                                  \
     " FROM messages_of_version_1;"                                                                        \

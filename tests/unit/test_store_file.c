@@ -506,7 +506,8 @@ static void memory_that_runs_out_in_an_op_leaves_no_half_of_it(void **state) {
         fault_alloc_plan(nth);
         int code = every_op(f);
         happened = fault_alloc_happened();
-        if (code != HF_OK && code != HF_MEMORY) fail_msg("nth %ld, happened %d, op %s: %s", nth, (int)happened, f->err.op, f->err.message);
+        if (code != HF_OK && code != HF_MEMORY)
+            fail_msg("nth %ld, happened %d, op %s: %s", nth, (int)happened, f->err.op, f->err.message);
         assert_told(code, happened);
         /* A message and its conversation's bump come together, or not at all. */
         assert_int_equal(fixture_ask(f,
@@ -516,6 +517,94 @@ static void memory_that_runs_out_in_an_op_leaves_no_half_of_it(void **state) {
         fixture_sql(f, "DELETE FROM conversations");
     }
     assert_int_equal(fixture_ask(f, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+}
+
+/* ---- A store of version 1 ---------------------------------------------------------------------- */
+
+static const char version_1[] =
+    "PRAGMA journal_mode = WAL;"
+    "CREATE TABLE conversations ("
+    " position INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE,"
+    " title TEXT,"
+    " origin_channel TEXT,"
+    " created_at INTEGER NOT NULL,"
+    " updated_at INTEGER NOT NULL,"
+    " last_message_at INTEGER,"
+    " metadata TEXT"
+    ") STRICT;"
+    "CREATE TABLE messages ("
+    " position INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE,"
+    " conversation_id TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,"
+    " role TEXT NOT NULL,"
+    " created_at INTEGER NOT NULL,"
+    " state TEXT NOT NULL CHECK (state IN ('final', 'reserved', 'streaming', 'aborted', 'interrupted')),"
+    " client_message_id TEXT,"
+    " metadata TEXT,"
+    " content TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX messages_by_conversation ON messages(conversation_id);"
+    "CREATE UNIQUE INDEX messages_by_client ON messages(conversation_id, client_message_id)"
+    " WHERE client_message_id IS NOT NULL;"
+    "PRAGMA application_id = 0x48464453;"
+    "PRAGMA user_version = 1;"
+    "INSERT INTO conversations(id, title, created_at, updated_at, last_message_at) VALUES('c1', 'One', 5, 9, "
+    "9);"
+    "INSERT INTO messages(id, conversation_id, role, created_at, state, client_message_id, metadata, content)"
+    " VALUES('m1', 'c1', 'user', 6, 'final', 'k1', '{ \"n\":1.50}', 'sea'),"
+    " ('m2', 'c1', 'assistant', 7, 'final', NULL, NULL, '[{\"type\":\"text\",\"text\":\"land\"}]'),"
+    " ('m3', 'c1', 'assistant', 9, 'reserved', NULL, NULL, '[]');";
+
+static void a_store_of_version_1_is_brought_forward_whole(void **state) {
+    fixture *f = *state;
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, version_1, NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    for (int i = 0; i < 2; i++) { /* brought forward, and opened as it is then */
+        fixture_open(f);
+        assert_int_equal(fixture_ask(f, "PRAGMA user_version"), 2);
+        const hf_message *row = done(f, .op = "get", .message_id = T("m1"))->message;
+        assert_text(row->content, "sea");
+        assert_text(row->metadata, "{ \"n\":1.50}");
+        assert_int_equal(row->created_at, 6);
+        assert_int_equal(done(f, .op = "get", .message_id = T("m3"))->message->state, HF_STATE_INTERRUPTED);
+        assert_int_equal(done(f, .op = "search", .query = T("sea OR land"))->hits_count, 2);
+        assert_int_equal(done(f, .op = "search", .query = T("type"))->hits_count, 0);
+        const hf_conversation *parent =
+            done(f, .op = "getConversation", .conversation_id = T("c1"))->conversation;
+        assert_text(parent->attention->latest_assistant_message_id, "m2");
+        assert_int_equal(fixture_ask(f, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+        fixture_close(f);
+    }
+    fixture_open(f);
+    done(f, .op = "add", .conversation_id = T("c1"), .role = T("user"), .content = T("x"),
+         .message_id = T("m4"), .client_message_id = T("k1"));
+    assert_text(f->result.message->id, "m1");
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("user"), .message_id = T("m5"));
+    done(f, .op = "append", .message_id = T("m5"), .delta = T("x"));
+}
+
+static void a_store_whose_migration_lacks_memory_stays_of_version_1(void **state) {
+    fixture *f = *state;
+    bool happened = true;
+    for (long nth = 1; happened; nth += 1 + nth / 8) {
+        sqlite3 *db = NULL;
+        unlink(f->path);
+        assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+        fault_alloc_plan(nth);
+        int code = try_open(f);
+        happened = fault_alloc_happened();
+        assert_told(code, happened);
+        fixture_close(f);
+        fixture_open(f);
+        assert_text(done(f, .op = "get", .message_id = T("m1"))->message->content, "sea");
+        assert_int_equal(done(f, .op = "search", .query = T("sea OR land"))->hits_count, 2);
+        fixture_close(f);
+    }
 }
 
 /* SQLite's memory comes out of the same plan as ours. */
@@ -561,6 +650,8 @@ int main(void) {
         RULE(a_database_of_another_program_is_left_untouched),
         RULE(a_crashed_database_of_another_program_is_left_untouched),
         RULE(a_store_of_a_newer_version_is_left_untouched),
+        RULE(a_store_of_version_1_is_brought_forward_whole),
+        RULE(a_store_whose_migration_lacks_memory_stays_of_version_1),
         RULE(a_newer_version_that_only_the_wal_knows_is_refused),
         RULE(a_store_without_its_tables_is_corrupt),
         RULE(a_path_that_cannot_hold_a_store_says_why),
