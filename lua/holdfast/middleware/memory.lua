@@ -1,237 +1,249 @@
--- memory: answers every op from a table, and the database is never touched.
+-- memory: answers every op from tables, and the database is never touched.
 --
 -- For specs, and as the pattern of a layer that redirects a store to somewhere else. What it keeps lives
--- in ctx.state, as long as the store is open, and is not part of any transaction. No configuration.
+-- in ctx.state, as long as the store is open, and is not part of any transaction; only a batch that fails
+-- leaves nothing behind. `search` knows plain words, all of which a message must have. No configuration.
 
 local holdfast = require "holdfast"
+local rows = require "holdfast.middleware.memory.rows"
+local text = require "holdfast.middleware.memory.text"
 
-local function fail(code, ...)
-  error({code = code, message = string.format(...)}, 0)
-end
-
-local function merge(metadata, updates)
-  local merged = {}
-  for key, value in pairs(metadata or {}) do merged[key] = value end
-  for key, value in pairs(updates or {}) do merged[key] = value end
-  return next(merged) ~= nil and merged or metadata or updates
-end
-
-local function copy(row)
-  local fields = {}
-  for key, value in pairs(row) do fields[key] = value end
-  return fields
-end
-
--- The state: rows by id, and the order in which they came.
-local function state_of(ctx)
-  local state = ctx.state
-  if state.messages == nil then
-    state.messages, state.conversations = {}, {}
-    state.order, state.conversation_order = {}, {}
-    state.clock = 0
-  end
-  return state
-end
-
-local function tick(state, ctx)
-  state.clock = math.max(ctx:now(), state.clock + 1)
-  return state.clock
-end
-
-local function conversation_of(state, op)
-  local conversation = state.conversations[op.conversationId]
-  return conversation or fail("notFound", "there is no conversation \"%s\"", op.conversationId)
-end
-
-local function message_of(state, op)
-  local message = state.messages[op.messageId]
-  return message or fail("notFound", "there is no message \"%s\"", op.messageId)
-end
-
-local function remove(order, id)
-  for i, other in ipairs(order) do
-    if other == id then return table.remove(order, i) end
-  end
-end
-
-local function touch(state, conversation, time)
-  conversation.updatedAt = time
-  remove(state.conversation_order, conversation.id)
-  table.insert(state.conversation_order, conversation.id)
-end
-
--- The rows of a page: `rows` in order, the newest `limit` of them, or the oldest behind `after`.
-local function page(rows, op)
-  local first, last = 1, #rows
-  local function position(id)
-    for i, row in ipairs(rows) do
-      if row.id == id then return i end
-    end
-    fail("notFound", "there is no row \"%s\" to page from", id)
-  end
-  if op.before then last = position(op.before) - 1 end
-  if op.after then first = position(op.after) + 1 end
-  local limit, more = op.limit or 100, false
-  if last - first + 1 > limit then
-    more = true
-    if op.after then last = first + limit - 1 else first = last - limit + 1 end
-  end
-  local found = {}
-  for i = first, last do found[#found + 1] = copy(rows[i]) end
-  return holdfast.list(found), more
-end
+local fail, list, copy = rows.fail, holdfast.list, rows.copy
 
 local answers = {}
 
-local function store_message(op, state, ctx, content, message_state)
-  local conversation = conversation_of(state, op)
-  local stored = state.messages[op.messageId]
-  for _, id in ipairs(op.clientMessageId and state.order or {}) do
-    local other = state.messages[id]
-    if other.conversationId == op.conversationId and other.clientMessageId == op.clientMessageId then
-      stored = other
-    end
-  end
-  if stored then
-    if stored.conversationId ~= op.conversationId or stored.role ~= op.role then
-      fail("conflict", "message \"%s\" exists with another conversation or role", stored.id)
-    end
-    return {message = copy(stored), deduplicated = true}
-  end
-  local message = {
-    id = op.messageId, conversationId = op.conversationId, role = op.role, content = content,
-    createdAt = tick(state, ctx), state = message_state, metadata = op.metadata,
-    clientMessageId = op.clientMessageId,
-  }
-  state.messages[message.id] = message
-  table.insert(state.order, message.id)
-  conversation.lastMessageAt = message.createdAt
-  conversation.originChannel = conversation.originChannel or (op.metadata and op.metadata.userMessageChannel)
-  touch(state, conversation, message.createdAt)
-  return {message = copy(message)}
-end
+-- ---- The ops that write ----
 
 function answers.createConversation(op, state, ctx)
-  local conversation = state.conversations[op.conversationId]
-  if conversation == nil then
-    local now = tick(state, ctx)
-    conversation = {id = op.conversationId, title = op.title, originChannel = op.originChannel, createdAt = now,
-                    updatedAt = now, metadata = op.metadata}
-    state.conversations[conversation.id] = conversation
-    table.insert(state.conversation_order, conversation.id)
-  end
-  return {conversation = copy(conversation)}
+  local conversation = state.conversations[op.conversationId] or rows.add_conversation(state, ctx, {
+    id = op.conversationId, title = op.title, originChannel = op.originChannel, metadata = copy(op.metadata),
+  })
+  return {conversation = rows.show_conversation(conversation)}
 end
 
 function answers.updateConversation(op, state, ctx)
-  local conversation = conversation_of(state, op)
-  conversation.title = op.title or conversation.title
-  conversation.originChannel = op.originChannel or conversation.originChannel
-  conversation.metadata = merge(conversation.metadata, op.updates)
-  touch(state, conversation, tick(state, ctx))
-  return {conversation = copy(conversation)}
+  local conversation = rows.conversation(state, op.conversationId)
+  rows.change_conversation(state, ctx, conversation, {
+    title = op.title, originChannel = op.originChannel,
+    metadata = op.updates and rows.merge(conversation.row.metadata, op.updates),
+  })
+  return {conversation = rows.show_conversation(conversation)}
 end
 
 function answers.deleteConversation(op, state)
-  conversation_of(state, op)
-  local kept, deleted = {}, 0
-  for _, id in ipairs(state.order) do
-    if state.messages[id].conversationId == op.conversationId then
-      state.messages[id] = nil
-      deleted = deleted + 1
-    else
-      kept[#kept + 1] = id
+  local removed, segments = rows.remove_conversation(state, rows.conversation(state, op.conversationId))
+  return {deletedMessages = removed, segmentIds = list(segments)}
+end
+
+-- `add` and `reserve`.
+local function store_message(op, state, ctx, content, message_state, indexed)
+  local conversation = rows.conversation(state, op.conversationId)
+  local stored = op.clientMessageId and conversation.clients[op.clientMessageId]
+  if not stored then
+    stored = state.messages[op.messageId]
+    if stored and (stored.row.conversationId ~= op.conversationId or stored.row.role ~= op.role) then
+      fail("conflict", "message \"%s\" exists with another conversation or role", op.messageId)
     end
   end
-  state.order = kept
-  state.conversations[op.conversationId] = nil
-  remove(state.conversation_order, op.conversationId)
-  return {deletedMessages = deleted, segmentIds = holdfast.list {}}
+  if stored then return {message = rows.show_message(stored), deduplicated = true} end
+  local message = rows.add_message(state, ctx, conversation, {
+    id = op.messageId, role = op.role, content = content, state = message_state, metadata = copy(op.metadata),
+    clientMessageId = op.clientMessageId,
+  }, indexed)
+  return {message = rows.show_message(message)}
 end
 
 function answers.add(op, state, ctx)
-  return store_message(op, state, ctx, op.content, "final")
+  return store_message(op, state, ctx, op.content, "final", not (op.addOptions and op.addOptions.skipIndexing))
 end
 
 function answers.reserve(op, state, ctx)
-  return store_message(op, state, ctx, "[]", "reserved")
+  return store_message(op, state, ctx, "[]", "reserved", false)
+end
+
+function answers.append(op, state)
+  local message = rows.message(state, op.messageId)
+  local seq, found = message.seq, message.row.state
+  if found ~= "reserved" and found ~= "streaming" then
+    fail("conflict", "message \"%s\" is %s: expected one that is still written", op.messageId, found)
+  end
+  local again = op.seq == seq and message.deltas[seq] == op.delta
+  if not again then
+    if op.seq and op.seq ~= seq + 1 then fail("conflict", "seq: expected %d, found %d", seq + 1, op.seq) end
+    rows.append(state, message, op.delta)
+  end
+  return {seq = message.seq, length = message.length}
 end
 
 function answers.updateContent(op, state)
-  local message = message_of(state, op)
-  message.content, message.state = op.content, "final"
+  rows.finish(state, rows.message(state, op.messageId), op.content, op.index ~= false)
   return {}
 end
 
+function answers.abort(op, state)
+  local message = rows.message(state, op.messageId)
+  local found = message.row.state
+  if found == "final" then fail("conflict", "message \"%s\" is final", op.messageId) end
+  if found ~= "aborted" then
+    rows.change_message(state, message, {
+      state = "aborted", metadata = op.reason and rows.merge(message.row.metadata, {abortReason = op.reason}),
+    })
+  end
+  return {message = rows.show_message(message)}
+end
+
 function answers.update(op, state)
-  local message = message_of(state, op)
-  message.metadata = merge(message.metadata, op.updates)
+  local message = rows.message(state, op.messageId)
+  rows.change_message(state, message, {metadata = rows.merge(message.row.metadata, op.updates)})
   return {}
 end
 
 function answers.delete(op, state)
   local message = state.messages[op.messageId]
-  if message then
-    state.messages[op.messageId] = nil
-    remove(state.order, op.messageId)
-    local conversation = state.conversations[message.conversationId]
-    conversation.lastMessageAt = nil
-    for _, id in ipairs(state.order) do
-      local other = state.messages[id]
-      if other.conversationId == conversation.id then conversation.lastMessageAt = other.createdAt end
+  if message then rows.remove_message(state, message) end
+  local segments = {message and message.text and op.messageId or nil}
+  return {deleted = message ~= nil, segmentIds = list(segments), deletedSummaryIds = list {}}
+end
+
+-- The message of the conversation that an op names, or its newest final one.
+local function through(state, conversation, id)
+  if id == nil then return rows.newest_final(conversation) end
+  rows.place(conversation, id)
+  return rows.message(state, id)
+end
+
+function answers.markSeen(op, state)
+  local conversation = rows.conversation(state, op.conversationId)
+  local message = through(state, conversation, op.messageId)
+  if message then rows.see(state, conversation, message) end
+  return {attention = rows.attention(conversation) or {unseen = false}}
+end
+
+function answers.fork(op, state, ctx)
+  local source = rows.conversation(state, op.conversationId)
+  local row, last = source.row, through(state, source, op.throughMessageId)
+  if row.metadata and row.metadata.private == true then fail("denied", "conversation \"%s\" is private", row.id) end
+  if last and last.row.state ~= "final" then fail("conflict", "message \"%s\" is %s", last.row.id, last.row.state) end
+  local fork = rows.add_conversation(state, ctx, {
+    id = ctx:uuid(), title = op.title or row.title, originChannel = row.originChannel, metadata = copy(row.metadata),
+    forkParentConversationId = row.id, forkParentMessageId = last and last.row.id,
+  })
+  for i = 1, last and rows.place(source, last.row.id) or 0 do
+    local message = source.messages[i]
+    if message and message.row.state == "final" then
+      local from = message.row
+      rows.see(state, fork, rows.add_message(state, ctx, fork, {
+        id = ctx:uuid(), role = from.role, content = from.content, state = "final",
+        metadata = rows.merge(from.metadata, {forkSourceMessageId = from.id}),
+      }, message.text))
     end
   end
-  return {deleted = message ~= nil, segmentIds = holdfast.list {}, deletedSummaryIds = holdfast.list {}}
+  return {conversation = rows.show_conversation(fork)}
 end
+
+-- ---- The ops that read ----
 
 function answers.get(op, state)
   local message = state.messages[op.messageId]
-  return {message = message and copy(message)}
+  return {message = message and rows.show_message(message)}
 end
 
 function answers.list(op, state)
-  conversation_of(state, op)
-  local wanted, rows = {}, {}
+  local conversation = rows.conversation(state, op.conversationId)
+  local messages, wanted, found, more = conversation.messages, {}, {}, false
   for _, name in ipairs(op.states or {}) do wanted[name] = true end
-  for _, id in ipairs(state.order) do
-    local message = state.messages[id]
-    local fits = op.states == nil or wanted[message.state] or id == op.before or id == op.after
-    if message.conversationId == op.conversationId and fits then rows[#rows + 1] = message end
+  local first = op.after and rows.place(conversation, op.after) + 1 or 1
+  local last = op.before and rows.place(conversation, op.before) - 1 or #messages
+  local from, to, step = last, first, -1
+  if op.after then from, to, step = first, last, 1 end
+  for i = from, to, step do
+    local message = messages[i]
+    if message and (op.states == nil or wanted[message.row.state]) then
+      more = #found == (op.limit or 100)
+      if more then break end
+      found[#found + 1] = rows.show_message(message)
+    end
   end
-  local messages, more = page(rows, op)
-  return {messages = messages, hasMore = more}
+  for i = 1, step < 0 and #found // 2 or 0 do found[i], found[#found + 1 - i] = found[#found + 1 - i], found[i] end
+  return {messages = list(found), hasMore = more}
+end
+
+function answers.read(op, state)
+  local message = rows.message(state, op.messageId)
+  local deltas = {}
+  for seq = (op.after or 0) + 1, message.deltas and message.seq or 0 do
+    deltas[#deltas + 1] = {seq = seq, delta = message.deltas[seq]}
+  end
+  return {deltas = list(deltas), state = message.row.state, seq = message.seq}
+end
+
+local function is_newer(one, other) return one.place > other.place end
+
+function answers.search(op, state)
+  local words = text.words(op.query)
+  if words == nil then fail("invalid", "query: expected plain words, found \"%s\"", op.query) end
+  local searched, found, hits = state.conversations, {}, {}
+  if op.conversationId then searched = {rows.conversation(state, op.conversationId)} end
+  for _, conversation in pairs(searched) do
+    for _, message in ipairs(conversation.messages) do
+      if message and message.text and text.has(message.text, words) then found[#found + 1] = message end
+    end
+  end
+  table.sort(found, is_newer)
+  for i = 1, math.min(#found, op.limit or 20) do
+    hits[i] = {message = rows.show_message(found[i]), snippet = text.cut(found[i].text), score = 1.0}
+  end
+  return {hits = list(hits)}
 end
 
 function answers.getConversation(op, state)
   local conversation = state.conversations[op.conversationId]
-  return {conversation = conversation and copy(conversation)}
+  return {conversation = conversation and rows.show_conversation(conversation)}
+end
+
+local function is_more_active(one, other)
+  local a, b = one.row.updatedAt, other.row.updatedAt
+  return a > b or a == b and one.place > other.place
 end
 
 function answers.listConversations(op, state)
-  local rows = {}
-  for _, id in ipairs(state.conversation_order) do rows[#rows + 1] = state.conversations[id] end
-  local oldest_first, more = page(rows, op)
-  local newest_first = {}
-  for i = #oldest_first, 1, -1 do newest_first[#newest_first + 1] = oldest_first[i] end
-  return {conversations = holdfast.list(newest_first), hasMore = more}
+  local before, found, shown = op.before and rows.conversation(state, op.before), {}, {}
+  for _, conversation in pairs(state.conversations) do
+    if not before or is_more_active(before, conversation) then found[#found + 1] = conversation end
+  end
+  table.sort(found, is_more_active)
+  local limit = op.limit or 100
+  for i = 1, math.min(#found, limit) do shown[i] = rows.show_conversation(found[i]) end
+  return {conversations = list(shown), hasMore = #found > limit}
 end
 
-function answers.batch(op, state, ctx)
-  local results = {}
-  for i, inner in ipairs(op.ops) do
-    results[i] = answers[inner.op](inner, state, ctx)
-    results[i].op = inner.op
-  end
-  return {results = holdfast.list(results)}
+-- ---- The layer ----
+
+-- Each op of a batch comes back here through the whole chain; where one fails, all are taken back.
+local function batch(op, next, state, ctx)
+  local outer = state.journal
+  local journal = outer or {shared = ctx.shared}
+  local mark = #journal
+  state.journal = journal
+  local good, result = pcall(next, op)
+  state.journal = outer
+  if good then return result end
+  rows.undo(journal, mark)
+  error(result, 0)
 end
 
 return {
   name = "memory",
   schema = {},
   ops = "*",
-  handle = function(op, _, ctx)
-    local answer = answers[op.op]
+  handle = function(op, next, ctx)
+    local answer, state = answers[op.op], rows.state_of(ctx)
+    if state.journal and state.journal.shared ~= ctx.shared then -- a batch that ended past a budget
+      rows.undo(state.journal, 0)
+      state.journal = nil
+    end
+    if op.op == "batch" then return batch(op, next, state, ctx) end
     if answer == nil then fail("invalid", "memory has no answer to \"%s\"", op.op) end
-    return ctx:reply(answer(op, state_of(ctx), ctx))
+    return ctx:reply(answer(op, state, ctx))
   end,
 }

@@ -1,0 +1,52 @@
+-- text: what memory's search sees of a content, and whether that has the words of a query.
+
+local holdfast = require "holdfast"
+
+local text = {}
+
+local LETTERS = "%w\128-\255"
+local WORD, GAP = "^[" .. LETTERS .. "]+$", "[^" .. LETTERS .. "]"
+
+-- The text of a content: of a JSON array of blocks the text of its blocks, of anything else the whole.
+function text.flatten(content)
+  if not content:find "^%s*%[" then return content end
+  local good, blocks = pcall(holdfast.json.decode, content)
+  if not good then return content end
+  local texts = {}
+  for _, block in ipairs(blocks) do
+    if type(block) ~= "table" or type(block.type) ~= "string" then return content end
+    if block.type == "text" and type(block.text) == "string" then texts[#texts + 1] = block.text end
+  end
+  return table.concat(texts, "\n")
+end
+
+local operators = {AND = true, OR = true, NOT = true, NEAR = true}
+
+-- The words of a query in lower case; nil where it is more than words.
+function text.words(query)
+  local words = {}
+  for word in query:gmatch "%S+" do
+    if operators[word] or not word:find(WORD) then return nil end
+    words[#words + 1] = word:lower()
+  end
+  return words
+end
+
+-- Whether each of the words is in the text, as a whole word.
+function text.has(given, words)
+  local spaced = " " .. given:lower():gsub(GAP, " ") .. " "
+  for _, word in ipairs(words) do
+    if not spaced:find(" " .. word .. " ", 1, true) then return false end
+  end
+  return #words > 0
+end
+
+-- The beginning of a text, not cut within a character.
+function text.cut(given)
+  local limit = 64
+  if #given <= limit then return given end
+  while given:byte(limit + 1) & 0xC0 == 0x80 do limit = limit - 1 end
+  return given:sub(1, limit) .. "…"
+end
+
+return text
