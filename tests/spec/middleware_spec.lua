@@ -1,4 +1,4 @@
--- The stock middleware: redact, audit, soft-delete, memory.
+-- The stock middleware but memory: redact, audit, soft-delete.
 
 local holdfast = require "holdfast"
 local support = dofile((debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "support.lua")
@@ -299,94 +299,6 @@ describe("stock middleware", function()
           end
         end
       end
-    end)
-  end)
-
-  -- ---- memory ----
-
-  describe("memory", function()
-    -- A result without what clocks and chance put into it.
-    local function timeless(result)
-      return (json.encode(result):gsub('"%w+At":%d+', '"At":0'))
-    end
-
-    local function op(name, fields)
-      fields.op = name
-      return fields
-    end
-
-    local story = {
-      op("createConversation", {conversationId = "c1", title = "a", metadata = {k = {}}}),
-      op("createConversation", {conversationId = "c1", title = "b"}),
-      op("createConversation", {conversationId = "c2", originChannel = "web"}),
-      op("add", {conversationId = "c1", messageId = "m1", role = "user", content = "one", clientMessageId = "k1",
-                 metadata = {userMessageChannel = "mail", l = holdfast.list {}, z = holdfast.null}}),
-      op("add", {conversationId = "c1", messageId = "m1", role = "user", content = "again"}),
-      op("add", {conversationId = "c1", messageId = "m1", role = "bot", content = "again"}),
-      op("add", {conversationId = "c2", messageId = "m1", role = "user", content = "again"}),
-      op("add", {conversationId = "c1", messageId = "m9", role = "user", content = "x", clientMessageId = "k1"}),
-      op("add", {conversationId = "nowhere", messageId = "m9", role = "user", content = "x"}),
-      op("getConversation", {conversationId = "c1"}), op("getConversation", {conversationId = "nowhere"}),
-      op("reserve", {conversationId = "c1", messageId = "m2", role = "assistant"}),
-      op("get", {messageId = "m2"}), op("updateContent", {messageId = "m2", content = "done"}),
-      op("updateContent", {messageId = "nothing", content = "done"}),
-      op("get", {messageId = "m2"}), op("get", {messageId = "nothing"}),
-      op("update", {messageId = "m1", updates = {l = {1}, n = 1.5}}), op("get", {messageId = "m1"}),
-      op("update", {messageId = "m2", updates = {}}), op("get", {messageId = "m2"}),
-      op("update", {messageId = "nothing", updates = {}}),
-      op("updateConversation", {conversationId = "c1", updates = {k = 1}, originChannel = "x"}),
-      op("updateConversation", {conversationId = "nowhere", title = "x"}),
-      op("batch", {ops = {op("add", {conversationId = "c2", messageId = "n1", role = "user", content = "1"}),
-                          op("reserve", {conversationId = "c2", messageId = "n2", role = "user"}),
-                          op("delete", {messageId = "nothing"})}}),
-      op("listConversations", {}), op("listConversations", {limit = 1}), op("listConversations", {before = "c2"}),
-      op("listConversations", {before = "nowhere"}),
-      op("list", {conversationId = "c1"}), op("list", {conversationId = "c1", limit = 1}),
-      op("list", {conversationId = "c1", after = "m1"}), op("list", {conversationId = "c1", before = "m2"}),
-      op("list", {conversationId = "c1", before = "n1"}), op("list", {conversationId = "nowhere"}),
-      op("list", {conversationId = "c2", states = {"reserved"}}),
-      op("delete", {messageId = "m2"}), op("delete", {messageId = "m2"}), op("getConversation", {conversationId = "c1"}),
-      op("delete", {messageId = "m1"}), op("getConversation", {conversationId = "c1"}),
-      op("deleteConversation", {conversationId = "c2"}), op("get", {messageId = "n1"}),
-      op("deleteConversation", {conversationId = "c2"}), op("listConversations", {}),
-    }
-
-    it("answers as the database does", function()
-      local plain = support.open {now = support.clock()}
-      store = support.open {now = support.clock()}
-      store:use "memory"
-      for i, step in ipairs(story) do
-        local good, expected = pcall(plain.exec, plain, step)
-        local found_good, found = pcall(store.exec, store, step)
-        local what = i .. ": " .. json.encode(step)
-        assert.are.equal(good, found_good, what .. ": " .. tostring(good and found or expected))
-        if good then
-          assert.are.equal(timeless(expected), timeless(found), what)
-        else
-          assert.are.equal(expected.code, found.code, what)
-        end
-      end
-    end)
-
-    it("has told every op of the list in that story", function()
-      local told = {}
-      for _, step in ipairs(story) do told[step.op] = true end
-      for _, name in ipairs(holdfast.ops) do assert.is_true(told[name], name) end
-    end)
-
-    it("gives rows that the host cannot change from without", function()
-      store:use "memory"
-      support.seed(store)
-      store:get({messageId = "m1"}).message.content = "changed"
-      assert.are.equal("one", store:get({messageId = "m1"}).message.content)
-    end)
-
-    it("sits below other layers like any terminal", function()
-      store:use "redact"
-      store:use "memory"
-      support.seed(store)
-      store:updateContent {messageId = "m1", content = "sk-" .. ("a1b2"):rep(10)}
-      assert.are.equal("[redacted]", store:get({messageId = "m1"}).message.content)
     end)
   end)
 end)
