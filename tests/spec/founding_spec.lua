@@ -43,12 +43,12 @@ describe("founding:", function()
     for _, name in ipairs(holdfast.ops) do
       it(name, function()
         local path, op = support.path(), support.sample(name)
-        support.seed(support.open(nil, path)):close()
+        support.seed_samples(support.open(nil, path)):close()
         local before = support.snapshot(path)
 
         local store = support.open(nil, path)
         store:use "memory"
-        support.seed(store)
+        support.seed_samples(store)
         assert.are.equal(name, store:exec(op).op)
         store:close()
 

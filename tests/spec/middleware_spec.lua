@@ -153,7 +153,7 @@ describe("stock middleware", function()
     it("writes one record for each op of the list, found by walking it", function()
       for _, name in ipairs(holdfast.ops) do
         local log, found = support.recorder()
-        store = support.seed(support.open {log = log})
+        store = support.seed_samples(support.open {log = log})
         store:use "audit"
         store:exec(support.sample(name))
         local count = 0

@@ -36,9 +36,9 @@ describe("ops:", function()
   it("every op of the list is a method of the store and answers under its name", function()
     for _, name in ipairs(holdfast.ops) do
       local op = support.sample(name)
-      local fresh = support.seed(support.open())
+      local fresh = support.seed_samples(support.open())
       assert.are.equal(name, fresh:exec(op).op)
-      fresh, op.op = support.seed(support.open()), nil
+      fresh, op.op = support.seed_samples(support.open()), nil
       assert.are.equal(name, fresh[name](fresh, op).op)
     end
   end)

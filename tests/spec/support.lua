@@ -98,23 +98,32 @@ local values = {
   ops = {{op = "add", conversationId = "c1", role = "user", content = "in a batch"}},
 }
 
--- An op of that name with the fields that it must have, found by asking the engine what is missing.
-function support.sample(name)
-  local store <close> = holdfast.open ":memory:"
-  local op = {op = name}
-  while true do
-    local good, err = pcall(store.exec, store, op)
-    local field = not good and err.message:match "field \"(%w+)\".- is missing"
-    if not field then return op end
-    op[field] = assert(values[field], "support.lua has no value for the field " .. field)
-  end
-end
-
--- What the samples refer to.
 function support.seed(store)
   store:createConversation {conversationId = "c1", title = "first"}
   store:add {conversationId = "c1", messageId = "m1", role = "user", content = "one"}
   return store
+end
+
+-- What the samples refer to.
+function support.seed_samples(store)
+  support.seed(store):reserve {conversationId = "c1", messageId = "a1", role = "assistant"}
+  return store
+end
+
+-- An op of that name with the fields that it must have, found by asking the engine what is missing.
+function support.sample(name)
+  local store <close> = support.seed_samples(holdfast.open ":memory:")
+  local op = {op = name}
+  while true do
+    local good, err = pcall(store.exec, store, op)
+    if not good and err.code == "conflict" and op.messageId ~= "a1" then
+      op.messageId = "a1" -- an op for anchors
+    else
+      local field = not good and err.message:match "field \"(%w+)\".- is missing"
+      if not field then return op end
+      op[field] = assert(values[field], "support.lua has no value for the field " .. field)
+    end
+  end
 end
 
 -- ---- The program ----
