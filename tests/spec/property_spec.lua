@@ -11,8 +11,8 @@ local support = dofile(here .. "support.lua")
 local model = dofile(here .. "../support/model.lua")
 local random_ops = dofile(here .. "../support/random_ops.lua")
 
-local STEPS = 150        -- of one sequence
-local CHECK = 30         -- steps between two looks at everything
+local STEPS = 200        -- of one sequence
+local CHECK = 40         -- steps between two looks at everything
 local REPLAYS = 400      -- for making a failing sequence shorter
 
 -- ---- Comparing ----

@@ -41,7 +41,7 @@ for i = 1, 14 do messages[i] = "m" .. i end
 random_ops.words = {"alpha", "beta", "gamma", "delta", "epsilon"}
 random_ops.states = {"final", "reserved", "streaming", "aborted", "interrupted"}
 
-local roles = {"user", "assistant", "assistant", "tool"}
+local roles = {"user", "assistant", "tool", "assistant", "assistant"}
 local scalars = {1, -7, 0.5, 1.0, "", "text", "Grüße\n\"", true, false, null, math.maxinteger, 1e300}
 local keys = {"a", "b", "c", "ключ", ""}
 local channels = {"mail", "phone", 7, null}
@@ -102,7 +102,7 @@ Generator.__index = Generator
 -- `seq_of(id)` says how many deltas a message has.
 function random_ops.generator(seed, seq_of)
   return setmetatable({
-    chance = random_ops.chance(seed), seq_of = seq_of, time = 1000,
+    chance = random_ops.chance(seed), seq_of = seq_of, time = 1000, count = 0,
     conversations = table.move(conversations, 1, #conversations, 1, {}),
     messages = table.move(messages, 1, #messages, 1, {}),
   }, Generator)
@@ -132,11 +132,11 @@ end
 local function flag(chance) return chance:once_in(2) end
 local function client(chance) return chance:of(clients) end
 
--- A message id, and most of the time the conversation that it is used with.
-function Generator:pair()
+-- A message id, and most of the time the conversation and the role that it is used with.
+function Generator:message_of()
   local number = self.chance:below(#messages) + 1
-  if self.chance:once_in(12) then return self:message(), self:conversation() end
-  return messages[number], conversations[number % #conversations + 1]
+  if self.chance:once_in(12) then return self:message(), self:conversation(), self.chance:of(roles) end
+  return messages[number], conversations[number % #conversations + 1], roles[number % #roles + 1]
 end
 
 local make = {}
@@ -159,23 +159,27 @@ end
 function make.deleteConversation(self) return {conversationId = self:conversation()} end
 
 function make.add(self)
-  local op = make.reserve(self)
-  op.content = content(self.chance)
+  local id, conversation, role = self:message_of()
+  local op = {
+    conversationId = conversation, messageId = id, role = role, metadata = self:maybe(3, object),
+    clientMessageId = self:maybe(6, client), content = content(self.chance),
+  }
   if self.chance:once_in(4) then op.addOptions = {skipIndexing = self:maybe(2, flag)} end
   if self.chance:once_in(30) then op.createdAtMs = 1 end
   return op
 end
 
 function make.reserve(self)
-  local id, conversation = self:pair()
+  local id, conversation, role = self:message_of()
+  self.anchor = id
   return {
-    conversationId = conversation, messageId = id, role = self.chance:of(roles), metadata = self:maybe(3, object),
+    conversationId = conversation, messageId = id, role = role, metadata = self:maybe(3, object),
     clientMessageId = self:maybe(6, client),
   }
 end
 
 function make.append(self)
-  local id = self:message()
+  local id = self.chance:once_in(4) and self:message() or self.anchor or messages[1]
   local seq = self:maybe(2, function(chance)
     return math.max(1, self.seq_of(id) + (chance:once_in(4) and chance:below(4) - 1 or 1))
   end)
@@ -193,13 +197,13 @@ function make.update(self) return {messageId = self:message(), updates = object(
 function make.delete(self) return {messageId = self:message()} end
 
 function make.markSeen(self)
-  local id, conversation = self:pair()
+  local id, conversation = self:message_of()
   if self.chance:once_in(2) then return {conversationId = self:conversation()} end
   return {conversationId = conversation, messageId = id}
 end
 
 function make.fork(self)
-  local id, conversation = self:pair()
+  local id, conversation = self:message_of()
   if self.chance:once_in(2) then return {conversationId = self:conversation(), title = self:maybe(2, phrase)} end
   return {conversationId = conversation, throughMessageId = id}
 end
@@ -207,7 +211,7 @@ end
 function make.get(self) return {messageId = self:message()} end
 
 function make.list(self)
-  local id, conversation = self:pair()
+  local id, conversation = self:message_of()
   local function near() return self.chance:once_in(3) and self:message() or id end
   local function states(chance)
     local chosen = {}
@@ -241,8 +245,8 @@ function make.listConversations(self)
 end
 
 local weights = {
-  createConversation = 8, updateConversation = 4, deleteConversation = 1, add = 14, reserve = 12, append = 24,
-  updateContent = 8, abort = 3, update = 5, delete = 5, markSeen = 4, fork = 1, get = 3, list = 8, read = 4, search = 3,
+  createConversation = 4, updateConversation = 4, deleteConversation = 1, add = 16, reserve = 16, append = 24,
+  updateContent = 7, abort = 4, update = 5, delete = 5, markSeen = 5, fork = 2, get = 3, list = 8, read = 4, search = 3,
   getConversation = 2, listConversations = 2,
 }
 local reads = {get = true, list = true, read = true, search = true, getConversation = true, listConversations = true}
@@ -264,7 +268,7 @@ end
 -- Of the ops that change what is there, so that a batch gets somewhere before it fails.
 function Generator:batch()
   local ops = {}
-  for i = 1, self.chance:below(7) do ops[i] = self:op(writes) end
+  for i = 1, self.chance:below(6) do ops[i] = self:op(writes) end
   return {op = "batch", ops = list(ops)}
 end
 
@@ -278,7 +282,9 @@ local visits = {"append", "append", "abort", "updateContent", "update", "delete"
 
 function Generator:step()
   local chance = self.chance
-  if chance:once_in(4) then return self:clock() end
+  self.count = self.count + 1
+  if self.count <= #conversations then return {op = "createConversation", conversationId = conversations[self.count]} end
+  if chance:once_in(8) then return self:clock() end
   if chance:once_in(16) then return self:batch() end
   if chance:once_in(120) then return {op = "@visit", step = self:op(visits)} end
   if chance:once_in(150) then return {op = "@reopen"} end
