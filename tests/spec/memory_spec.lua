@@ -230,8 +230,18 @@ describe("memory", function()
     end)
 
     it("search refuses what is more than words", function()
-      for _, query in ipairs {"one AND two", "one*", '"one two"', "NEAR", "-one", "content:one", "one^2"} do
+      for _, query in ipairs {"one AND two", "one*", '"one two"', "NEAR(one two)", "^one", "one + two", "", " - "} do
         assert.are.equal("invalid", code_of("search", {query = query}), query)
+      end
+    end)
+
+    it("search finds whole words, whatever is between them", function()
+      add("m1", {content = "C++ isn't a Straße; one-two"})
+      for _, query in ipairs {"c", "ISN'T", "Straße", "two one", "one-two!", "isn c++"} do
+        assert.are.equal(1, #run("search", {query = query}).hits, query)
+      end
+      for _, query in ipairs {"is", "on", "two-one", "Stra", "one three"} do
+        assert.are.equal(0, #run("search", {query = query}).hits, query)
       end
     end)
 

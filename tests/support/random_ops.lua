@@ -231,7 +231,7 @@ end
 
 function make.search(self)
   local query = self.chance:of(random_ops.words)
-  if self.chance:once_in(3) then query = query .. " " .. self.chance:of(random_ops.words):upper() end
+  if self.chance:once_in(3) then query = query .. self.chance:of {" ", "  ", "-"} .. self.chance:of(random_ops.words):upper() end
   return {query = query, conversationId = self:maybe(2, function() return self:conversation() end), limit = 1000}
 end
 

@@ -4,8 +4,11 @@ local holdfast = require "holdfast"
 
 local text = {}
 
-local LETTERS = "%w\128-\255"
-local WORD, GAP = "^[" .. LETTERS .. "]+$", "[^" .. LETTERS .. "]"
+-- Whatever is no letter or digit parts words. Beyond ASCII all counts as a letter, and its case as it is.
+local function plain(given)
+  local spaced = (" " .. given .. " "):lower():gsub("[^%w\128-\255]+", " ")
+  return spaced
+end
 
 -- The text of a content: of a JSON array of blocks the text of its blocks, of anything else the whole.
 function text.flatten(content)
@@ -20,25 +23,26 @@ function text.flatten(content)
   return table.concat(texts, "\n")
 end
 
-local operators = {AND = true, OR = true, NOT = true, NEAR = true}
+local operators = {AND = true, OR = true, NOT = true, ["+"] = true}
 
--- The words of a query in lower case; nil where it is more than words.
+-- What a query asks for, word by word; nil where it has no words, or operators among them.
 function text.words(query)
   local words = {}
   for word in query:gmatch "%S+" do
-    if operators[word] or not word:find(WORD) then return nil end
-    words[#words + 1] = word:lower()
+    if operators[word] or word:find '["()]' or word:find "^%^." or word:find ".%*$" then return nil end
+    local asked = plain(word)
+    if asked ~= " " then words[#words + 1] = asked end
   end
-  return words
+  return #words > 0 and words or nil
 end
 
 -- Whether each of the words is in the text, as a whole word.
 function text.has(given, words)
-  local spaced = " " .. given:lower():gsub(GAP, " ") .. " "
+  local searched = plain(given)
   for _, word in ipairs(words) do
-    if not spaced:find(" " .. word .. " ", 1, true) then return false end
+    if not searched:find(word, 1, true) then return false end
   end
-  return #words > 0
+  return true
 end
 
 -- The beginning of a text, not cut within a character.
