@@ -181,7 +181,7 @@ describe("the layer of", function()
       local claim = assert(claims[name], "docs_spec.lua knows no claim for the layer " .. name)
       local function open(config)
         local log, records = support.recorder()
-        local store = support.seed(support.open {log = log})
+        local store = support.seed_samples(support.open {log = log})
         store:useString("named-in-the-block", block.text, config)
         return store, records
       end

@@ -60,7 +60,6 @@ describe("memory", function()
     op("search", {query = "one done"}), op("search", {query = "on"}),
     op("fork", {conversationId = "c1"}), op("fork", {conversationId = "c1", throughMessageId = "m1", title = "f"}),
     op("fork", {conversationId = "nowhere"}), op("fork", {conversationId = "c2", throughMessageId = "m1"}),
-    op("search", {query = "one", limit = 2}),
     op("batch", {ops = {op("add", {conversationId = "c2", messageId = "n1", role = "user", content = "1"}),
                         op("reserve", {conversationId = "c2", messageId = "n2", role = "user"}),
                         op("append", {messageId = "n2", delta = "partial"}),

@@ -15,13 +15,22 @@ local function check_time(self, time)
   if time > self.latest + self.ticks then error(("the time %d is far ahead of the clock's %d"):format(time, self.latest)) end
 end
 
-local function context(self, told, shared)
+-- When the newest row was made.
+local function newest(state)
+  local time = 0
+  for _, rows in ipairs {state.messages, state.conversations} do
+    for _, item in pairs(rows) do time = math.max(time, item.row.createdAt) end
+  end
+  return time
+end
+
+local function context(self, op, told, shared)
   local ctx = {state = self.state, shared = shared}
   function ctx.now()
     local time = table.remove(told.times, 1)
     self.ticks = self.ticks + 1
     if time then check_time(self, time) end
-    return math.max(time or 0, self.time)
+    return math.max(time or 0, self.time, op.op ~= "updateConversation" and newest(self.state) or 0)
   end
   function ctx.uuid()
     self.minted = self.minted + 1
@@ -44,7 +53,7 @@ end
 function Model:exec(op, told)
   local shared = {}
   local function run(inner, known, next)
-    local result = layer.handle(inner, next, context(self, known, shared))
+    local result = layer.handle(inner, next, context(self, inner, known, shared))
     result.op = inner.op
     return result
   end
@@ -67,19 +76,14 @@ function Model:seq_of(id)
   return message and message.seq or 0
 end
 
--- What closing a store and opening it again does to what is in it: the anchors' owner is gone, and of the times
--- that were given out those of the rows that are left are known.
+-- What closing a store and opening it again does to what is in it: the anchors' owner is gone, and so are the
+-- times that were given out.
 function Model:reopen()
-  local newest = 0
   for _, message in pairs(self.state.messages or {}) do
     local row = message.row
     if row.state == "reserved" or row.state == "streaming" then row.state = "interrupted" end
-    newest = math.max(newest, row.createdAt)
   end
-  for _, conversation in pairs(self.state.conversations or {}) do
-    newest = math.max(newest, conversation.row.createdAt)
-  end
-  self.state.clock = newest
+  self.state.clock = 0
 end
 
 return model

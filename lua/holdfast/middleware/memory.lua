@@ -23,9 +23,10 @@ end
 
 function answers.updateConversation(op, state, ctx)
   local conversation = rows.conversation(state, op.conversationId)
-  rows.change_conversation(state, ctx, conversation, {
-    title = op.title, originChannel = op.originChannel,
-    metadata = op.updates and rows.merge(conversation.row.metadata, op.updates),
+  local row = conversation.row
+  rows.change_conversation(state, conversation, {
+    title = op.title, originChannel = op.originChannel, metadata = op.updates and rows.merge(row.metadata, op.updates),
+    updatedAt = rows.tick(state, ctx, row.updatedAt),
   })
   return {conversation = rows.show_conversation(conversation)}
 end
@@ -50,6 +51,10 @@ local function store_message(op, state, ctx, content, message_state, indexed)
     id = op.messageId, role = op.role, content = content, state = message_state, metadata = copy(op.metadata),
     clientMessageId = op.clientMessageId,
   }, indexed)
+  local channel = op.metadata and op.metadata.userMessageChannel
+  if conversation.row.originChannel == nil and type(channel) == "string" then
+    rows.change_conversation(state, conversation, {originChannel = channel})
+  end
   return {message = rows.show_message(message)}
 end
 
@@ -106,23 +111,23 @@ function answers.delete(op, state)
 end
 
 -- The message of the conversation that an op names, or its newest final one.
-local function through(state, conversation, id)
+local function through(conversation, id)
   if id == nil then return rows.newest_final(conversation) end
-  rows.place(conversation, id)
-  return rows.message(state, id)
+  return rows.message_within(conversation, id)
 end
 
 function answers.markSeen(op, state)
   local conversation = rows.conversation(state, op.conversationId)
-  local message = through(state, conversation, op.messageId)
+  local message = through(conversation, op.messageId)
   if message then rows.see(state, conversation, message) end
   return {attention = rows.attention(conversation) or {unseen = false}}
 end
 
 function answers.fork(op, state, ctx)
   local source = rows.conversation(state, op.conversationId)
-  local row, last = source.row, through(state, source, op.throughMessageId)
+  local row = source.row
   if row.metadata and row.metadata.private == true then fail("denied", "conversation \"%s\" is private", row.id) end
+  local last = through(source, op.throughMessageId)
   if last and last.row.state ~= "final" then fail("conflict", "message \"%s\" is %s", last.row.id, last.row.state) end
   local fork = rows.add_conversation(state, ctx, {
     id = ctx:uuid(), title = op.title or row.title, originChannel = row.originChannel, metadata = copy(row.metadata),
@@ -133,7 +138,7 @@ function answers.fork(op, state, ctx)
     if message and message.row.state == "final" then
       local from = message.row
       rows.see(state, fork, rows.add_message(state, ctx, fork, {
-        id = ctx:uuid(), role = from.role, content = from.content, state = "final",
+        id = ctx:uuid(), role = from.role, content = from.content, state = "final", clientMessageId = from.clientMessageId,
         metadata = rows.merge(from.metadata, {forkSourceMessageId = from.id}),
       }, message.text))
     end

@@ -5,8 +5,8 @@
 -- that still grows in `deltas`; `text` is what search looks at, absent where the message is not indexed.
 -- A conversation is {row, place, messages, places, clients, assistant, seen}: `messages` in the order of
 -- insertion, false where one was deleted; `places` says where in there an id is, or was; `clients` has the
--- messages by clientMessageId; `assistant` is the place of the newest final assistant message, `seen`
--- {id, place} of the last one seen. Their own `place` is the order of insertion in the whole state.
+-- messages by clientMessageId; `assistant` is the place of the newest final assistant message, `seen` of the
+-- last one seen. Their own `place` is the order of insertion in the whole state.
 
 local holdfast = require "holdfast"
 local text = require "holdfast.middleware.memory.text"
@@ -43,7 +43,7 @@ function rows.undo(journal, mark)
 end
 
 -- The time of a write to what was last written at `before`: it rises when the clock does not.
-local function tick(state, ctx, before)
+function rows.tick(state, ctx, before)
   local time = math.max(ctx:now(), before + 1, state.clock)
   put(state, state, "clock", time)
   return time
@@ -67,6 +67,11 @@ end
 -- Where in the conversation the message is, or was before it was deleted.
 function rows.place(conversation, id)
   return conversation.places[id]
+    or rows.fail("notFound", "conversation \"%s\" has no message \"%s\"", conversation.row.id, id)
+end
+
+function rows.message_within(conversation, id)
+  return conversation.messages[conversation.places[id]]
     or rows.fail("notFound", "conversation \"%s\" has no message \"%s\"", conversation.row.id, id)
 end
 
@@ -117,8 +122,8 @@ function rows.attention(conversation)
   return {
     latestAssistantMessageId = answer.id,
     latestAssistantAt = answer.createdAt,
-    lastSeenMessageId = seen and seen.id,
-    unseen = assistant ~= nil and (seen == nil or assistant > seen.place),
+    lastSeenMessageId = seen and conversation.messages[seen].row.id,
+    unseen = assistant ~= nil and assistant > (seen or 0),
   }
 end
 
@@ -131,17 +136,15 @@ end
 -- ---- Messages and conversations come, change and go ----
 
 function rows.add_conversation(state, ctx, row)
-  row.createdAt = tick(state, ctx, 0)
+  row.createdAt = rows.tick(state, ctx, 0)
   row.updatedAt = row.createdAt
   local conversation = {row = row, place = count(state), messages = {}, places = {}, clients = {}}
   put(state, state.conversations, row.id, conversation)
   return conversation
 end
 
-function rows.change_conversation(state, ctx, conversation, changes)
-  local row = conversation.row
-  put(state, row, "updatedAt", tick(state, ctx, row.updatedAt))
-  for name, value in pairs(changes) do put(state, row, name, value) end
+function rows.change_conversation(state, conversation, changes)
+  for name, value in pairs(changes) do put(state, conversation.row, name, value) end
 end
 
 -- Its messages go with it; how many, and the ids of those that were indexed.
@@ -167,8 +170,8 @@ end
 function rows.add_message(state, ctx, conversation, row, indexed)
   local message = {row = row, place = count(state), seq = 0, length = 0}
   local place, parent = #conversation.messages + 1, conversation.row
-  row.conversationId, row.createdAt = parent.id, tick(state, ctx, parent.updatedAt)
-  if indexed then message.text = text.flatten(row.content) end
+  row.conversationId, row.createdAt = parent.id, rows.tick(state, ctx, parent.updatedAt)
+  if indexed then message.text = text.of(row.content) end
   if not is_final(message) then message.deltas = {} end
   put(state, state.messages, row.id, message)
   put(state, conversation.messages, place, message)
@@ -176,8 +179,6 @@ function rows.add_message(state, ctx, conversation, row, indexed)
   if row.clientMessageId then put(state, conversation.clients, row.clientMessageId, message) end
   put(state, parent, "updatedAt", row.createdAt)
   put(state, parent, "lastMessageAt", row.createdAt)
-  local channel = row.metadata and row.metadata.userMessageChannel
-  if parent.originChannel == nil and type(channel) == "string" then put(state, parent, "originChannel", channel) end
   notice(state, conversation, message)
   return message
 end
@@ -191,7 +192,7 @@ end
 
 function rows.finish(state, message, content, indexed)
   put(state, message, "deltas", nil)
-  put(state, message, "text", indexed and text.flatten(content) or nil)
+  put(state, message, "text", indexed and text.of(content) or nil)
   put(state, message.row, "content", content)
   put(state, message.row, "state", "final")
   notice(state, state.conversations[message.row.conversationId], message)
@@ -216,11 +217,14 @@ function rows.remove_message(state, message)
     local last = newest(conversation, place, is_answer)
     put(state, conversation, "assistant", last and conversation.places[last.row.id])
   end
+  if conversation.seen == place then
+    local last = newest(conversation, place)
+    put(state, conversation, "seen", last and conversation.places[last.row.id])
+  end
 end
 
 function rows.see(state, conversation, message)
-  local id = message.row.id
-  put(state, conversation, "seen", {id = id, place = conversation.places[id]})
+  put(state, conversation, "seen", conversation.places[message.row.id])
 end
 
 return rows

@@ -10,8 +10,8 @@ local function plain(given)
   return spaced
 end
 
--- The text of a content: of a JSON array of blocks the text of its blocks, of anything else the whole.
-function text.flatten(content)
+-- Of a JSON array of blocks the text of its blocks, of anything else the whole.
+local function flatten(content)
   if not content:find "^%s*%[" then return content end
   local good, blocks = pcall(holdfast.json.decode, content)
   if not good then return content end
@@ -21,6 +21,12 @@ function text.flatten(content)
     if block.type == "text" and type(block.text) == "string" then texts[#texts + 1] = block.text end
   end
   return table.concat(texts, "\n")
+end
+
+-- The text of a content; nil where that has none.
+function text.of(content)
+  local flat = flatten(content)
+  return flat ~= "" and flat or nil
 end
 
 local operators = {AND = true, OR = true, NOT = true, ["+"] = true}
