@@ -11,8 +11,8 @@ local support = dofile(here .. "support.lua")
 local model = dofile(here .. "../support/model.lua")
 local random_ops = dofile(here .. "../support/random_ops.lua")
 
-local STEPS = 200        -- of one sequence
-local CHECK = 40         -- steps between two looks at everything
+local STEPS = 250        -- of one sequence
+local CHECK = 50         -- steps between two looks at everything
 local REPLAYS = 400      -- for making a failing sequence shorter
 
 -- ---- Comparing ----
@@ -126,6 +126,23 @@ runs["@visit"] = function(self, step)
   local good, answer = pcall(visitor.exec, visitor, inner)
   local code = self.model.state.messages[inner.messageId] and "conflict" or "notFound"
   if good or answer.code ~= code then return {op = inner, expected = {code = code}, found = answer} end
+end
+
+-- A second handle dies with an anchor of its own: the first write that meets it finds it interrupted.
+runs["@die"] = function(self, step)
+  local id = step.ops[1].messageId
+  local state = self.model.state
+  if state.messages == nil or state.messages[id] then return nil end
+  local clock = state.clock
+  local visitor <close> = holdfast.open(self.path, self.options)
+  state.clock = 0 -- the second handle knows nothing of the times that the first gave out
+  local difference = self:compare(step.ops[1], visitor) or self:compare(step.ops[2], visitor)
+  state.clock = clock
+  visitor:close()
+  local message = state.messages[id]
+  if difference or message == nil then return difference end
+  message.row.state = "interrupted"
+  return self:compare(step.meets, self.store) or self:compare({op = "get", messageId = id}, self.store)
 end
 
 runs["@check"] = function(self, step)

@@ -2,7 +2,8 @@
 -- appends, cursors of deleted rows and the rest of what is rare come often.
 --
 -- A step is an op, or one of the runner's own: {op = "@clock", time}, {op = "@reopen"}, {op = "@visit", step} (the
--- op comes from a second handle on the file), {op = "@check", seed} (all reads).
+-- op comes from a second handle on the file), {op = "@die", ops, meets} (a second handle reserves and appends, and
+-- is closed before the first runs the op that meets what is left), {op = "@check", seed} (all reads).
 
 local holdfast = require "holdfast"
 
@@ -280,6 +281,13 @@ end
 
 local visits = {"append", "append", "abort", "updateContent", "update", "delete", "read", "get", "markSeen"}
 
+function Generator:death()
+  local reserve = self:op {"reserve"}
+  local meets = self:op {"append", "update", "abort", "updateContent"}
+  reserve.clientMessageId, meets.messageId = nil, reserve.messageId
+  return {op = "@die", ops = list {reserve, {op = "append", messageId = reserve.messageId, delta = "left"}}, meets = meets}
+end
+
 function Generator:step()
   local chance = self.chance
   self.count = self.count + 1
@@ -288,6 +296,7 @@ function Generator:step()
   if chance:once_in(16) then return self:batch() end
   if chance:once_in(120) then return {op = "@visit", step = self:op(visits)} end
   if chance:once_in(150) then return {op = "@reopen"} end
+  if chance:once_in(100) then return self:death() end
   return self:op()
 end
 
