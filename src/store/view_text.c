@@ -191,6 +191,8 @@ int hf__view_write_meta(hf__buf *buf, const hf_conversation *conversation, int64
         write_text(buf, "originChannel", conversation->origin_channel);
         write_key(buf, "createdAt");
         hf__json_write_int(buf, created_at);
+        write_text(buf, "forkParentConversationId", conversation->fork_parent_conversation_id);
+        write_text(buf, "forkParentMessageId", conversation->fork_parent_message_id);
         write_metadata(buf, conversation->metadata, metadata);
         hf__buf_string(buf, "}\n");
         code = hf__buf_check(buf, "meta.json of the disk view", err);
