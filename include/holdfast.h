@@ -134,36 +134,6 @@ typedef struct hf_context {
 } hf_context;
 
 /*
- * One request. Zero the struct, name the op, set the fields that the op has; a field that the op does
- * not have must stay zero. In JSON and Lua the same fields are spelt in camelCase.
- *
- *   op                  fields (? optional)                                           result
- *   createConversation  conversation_id? title? origin_channel? metadata?             conversation
- *   updateConversation  conversation_id title? origin_channel? updates?               conversation
- *   deleteConversation  conversation_id                                               deleted_messages, segment_ids
- *   add                 conversation_id role content message_id? metadata?            message, deduplicated
- *                       client_message_id? skip_indexing? sync_to_disk?
- *                       created_at_ms?
- *   reserve             conversation_id role message_id? metadata?                    message, deduplicated
- *                       client_message_id?
- *   append              message_id delta seq?                                         seq, length, held
- *   updateContent       message_id content index?                                     -
- *   abort               message_id reason?                                            message
- *   update              message_id updates                                            -
- *   delete              message_id                                                    deleted, segment_ids,
- *                                                                                     deleted_summary_ids
- *   markSeen            conversation_id message_id?                                   attention
- *   fork                conversation_id through_message_id? title?                    conversation
- *   batch               ops                                                           results
- *   get                 message_id                                                    message, or none
- *   list                conversation_id limit? before? after? states?                 messages, has_more
- *   read                message_id after_seq?                                         deltas, state, seq
- *   search              query conversation_id? limit?                                 hits
- *   getConversation     conversation_id                                               conversation, or none
- *   listConversations   limit? before?                                                conversations, has_more
- *
- * `after_seq` is spelt `after` in JSON and Lua.
- *
  * The life of an anchor, a message that was reserved and is not final yet:
  *
  *   reserve: reserved, its content reads as "[]"
@@ -200,6 +170,36 @@ typedef struct hf_context {
  * the metadata of each copy names its `forkSourceMessageId`. HF_CONFLICT: that message is not final. HF_DENIED: the
  * metadata of the conversation has "private": true. A fork that is asked for again is another fork.
  */
+
+/*
+ * One request. Zero the struct, name the op, set the fields that the op has; a field that the op does
+ * not have must stay zero. In JSON and Lua the same fields are spelt in camelCase.
+ *
+ *   op                  fields (? optional)                                           result
+ *   createConversation  conversation_id? title? origin_channel? metadata?             conversation
+ *   updateConversation  conversation_id title? origin_channel? updates?               conversation
+ *   deleteConversation  conversation_id                                               deleted_messages, segment_ids
+ *   add                 conversation_id role content message_id? metadata?            message, deduplicated
+ *                       client_message_id? skip_indexing? sync_to_disk?
+ *                       created_at_ms?
+ *   reserve             conversation_id role message_id? metadata?                    message, deduplicated
+ *                       client_message_id?
+ *   append              message_id delta seq?                                         seq, length, held
+ *   updateContent       message_id content index?                                     -
+ *   abort               message_id reason?                                            message
+ *   update              message_id updates                                            -
+ *   delete              message_id                                                    deleted, segment_ids,
+ *                                                                                     deleted_summary_ids
+ *   markSeen            conversation_id message_id?                                   attention
+ *   fork                conversation_id through_message_id? title?                    conversation
+ *   batch               ops                                                           results
+ *   get                 message_id                                                    message, or none
+ *   list                conversation_id limit? before? after? states?                 messages, has_more
+ *   read                message_id after_seq?                                         deltas, state, seq
+ *   search              query conversation_id? limit?                                 hits
+ *   getConversation     conversation_id                                               conversation, or none
+ *   listConversations   limit? before?                                                conversations, has_more
+ */
 typedef struct hf_op {
     const char *op;            /* the op's name, "add" for instance, ending in NUL */
     const hf_context *context; /* borrowed; NULL for none. Inside a batch: NULL, the batch's holds */
@@ -223,7 +223,7 @@ typedef struct hf_op {
     size_t states_count;
     int64_t limit;           /* how many rows at most; 0 for the op's default: 100, of search 20 */
     int64_t seq;             /* append: the number of the delta, from 1; 0 for the next one */
-    int64_t after_seq;       /* read: only deltas behind this one */
+    int64_t after_seq;       /* read: only deltas behind this one; `after` in JSON and Lua */
     int64_t created_at_ms;   /* the conversation's creation time for the disk view, ms since 1970 */
     hf_flag index;           /* default: yes */
     hf_flag skip_indexing;   /* default: no. In JSON and Lua: addOptions.skipIndexing */

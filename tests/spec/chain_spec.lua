@@ -5,7 +5,7 @@ local holdfast = require "holdfast"
 local support = dofile((debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "support.lua")
 
 local uuid7 = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-7%x%x%x%-[89ab]%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
-local reads = {get = true, list = true, getConversation = true, listConversations = true}
+local reads = {get = true, list = true, read = true, search = true, getConversation = true, listConversations = true}
 
 local function add_op(fields)
   local op = {op = "add", conversationId = "c1", role = "user", content = "hello"}

@@ -117,7 +117,7 @@ describe("ops:", function()
       store:add {conversationId = "c2", messageId = "n1", role = "user", content = "other"}
       local result = store:deleteConversation {conversationId = "c1"}
       assert.are.equal(2, result.deletedMessages)
-      assert.are.equal('{"deletedMessages":2,"op":"deleteConversation","segmentIds":[]}',
+      assert.are.equal('{"deletedMessages":2,"op":"deleteConversation","segmentIds":["m1","m2"]}',
                        holdfast.json.encode(result))
       assert.is_nil(store:getConversation({conversationId = "c1"}).conversation)
       assert.is_nil(store:get({messageId = "m1"}).message)
@@ -297,7 +297,7 @@ describe("ops:", function()
     it("deletes the message and says so", function()
       support.seed(store)
       local result = store:delete {messageId = "m1"}
-      assert.are.equal('{"deleted":true,"deletedSummaryIds":[],"op":"delete","segmentIds":[]}',
+      assert.are.equal('{"deleted":true,"deletedSummaryIds":[],"op":"delete","segmentIds":["m1"]}',
                        holdfast.json.encode(result))
       assert.is_nil(store:get({messageId = "m1"}).message)
     end)

@@ -383,15 +383,19 @@ static void a_layer_that_redirects_every_op_leaves_the_file_alone(void **state) 
     assert_code(hf_use_file(f->store, "memory", NONE, &f->err), HF_OK);
     const hf_op first = {.op = "createConversation", .conversation_id = T("c1")};
     const hf_op second = {ADD("m1", "x")};
+    const hf_op anchor = {.op = "reserve", .conversation_id = T("c1"), .message_id = T("m1"), .role = T("x")};
     for (size_t i = 0; hf_op_name(i) != NULL; i++) {
         const hf_op op = op_of(hf_op_name(i), &second);
+        bool of_anchors = strcmp(op.op, "append") == 0 || strcmp(op.op, "abort") == 0;
         done_op(f, &first);
-        done_op(f, &second);
+        done(f, .op = "delete", .message_id = T("m1"));
+        done_op(f, of_anchors ? &anchor : &second);
         done_op(f, &op);
         assert_int_equal(messages_in(f), 0);
         assert_int_equal(fixture_ask(f, "SELECT count(*) FROM conversations"), conversations);
     }
     done_op(f, &first);
+    done(f, .op = "delete", .message_id = T("m1"));
     done_op(f, &second);
     assert_string_equal(content_of(f, "m1"), "x"); /* from memory */
 }
