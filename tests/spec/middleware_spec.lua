@@ -238,8 +238,10 @@ describe("stock middleware", function()
       support.seed(store)
       store:update {messageId = "m1", updates = {a = {}}}
       local result = store:delete {messageId = "m1"}
-      assert.are.same({op = "delete", deleted = true, segmentIds = {}, deletedSummaryIds = {}}, result)
+      assert.are.same({op = "delete", deleted = true, segmentIds = {"m1"}, deletedSummaryIds = {}}, result)
       assert.is_nil(store:get({messageId = "m1"}).message)
+      assert.are.same({}, store:search({query = "one"}).hits)
+      assert.are.equal("notFound", support.error_of(store.read, store, {messageId = "m1"}).code)
       assert.are.same({messages = {}, hasMore = false, op = "list"}, store:list {conversationId = "c1"})
       store:close()
       store = support.open(nil, path)

@@ -5,7 +5,7 @@
 --   level  "debug", "info", "warn" or "error"; default "info"
 --
 -- A record: message "op", fields op, outcome ("ok", or the error's code), ms, and where the op has them
--- messageId, conversationId, role, bytes (of the content), ops (how many in a batch), requestId.
+-- messageId, conversationId, role, bytes (of the content or delta), ops (how many in a batch), requestId.
 
 local config = ...
 local levels = {debug = true, info = true, warn = true, error = true}
@@ -23,12 +23,13 @@ return {
   ops = config.ops or "*",
   handle = function(op, next, ctx)
     local started = ctx:now()
+    local text = op.content or op.delta
     local record = {
       op = op.op,
       messageId = op.messageId,
       conversationId = op.conversationId,
       role = op.role,
-      bytes = op.content and #op.content,
+      bytes = text and #text,
       ops = op.ops and #op.ops,
       requestId = ctx.requestId,
     }

@@ -1,8 +1,9 @@
 -- soft-delete: a deleted message stays in the store, marked, and the reads do not show it.
 --
--- `delete` becomes an `update` that sets metadata.deletedAt (ms since 1970); `get` and `list` pass such
--- messages over. Whoever reads the file, or a store without this layer, still finds them.
--- Deleting a conversation deletes it for good. No configuration.
+-- `delete` becomes an `update` that sets metadata.deletedAt (ms since 1970), and takes the text out of the search
+-- index; `get`, `list` and `read` pass such messages over. Whoever reads the file, or a store without this layer,
+-- still finds them. The attention of a conversation goes on counting them. Deleting a conversation deletes it
+-- for good. No configuration.
 
 local holdfast = require "holdfast"
 
@@ -10,8 +11,8 @@ local function is_deleted(message)
   return message ~= nil and message.metadata ~= nil and message.metadata.deletedAt ~= nil
 end
 
-local function answer(ctx, deleted)
-  return ctx:reply {deleted = deleted, segmentIds = holdfast.list {}, deletedSummaryIds = holdfast.list {}}
+local function answer(ctx, deleted, segments)
+  return ctx:reply {deleted = deleted, segmentIds = holdfast.list(segments or {}), deletedSummaryIds = holdfast.list {}}
 end
 
 -- Reads page after page until more than `limit` messages are left over, or none are to come: a page of deleted
@@ -53,7 +54,15 @@ return {
       local message = ctx:exec({op = "get", messageId = op.messageId}).message
       if message == nil or is_deleted(message) then return answer(ctx, false) end
       next {op = "update", messageId = op.messageId, updates = {deletedAt = ctx:now()}}
-      return answer(ctx, true)
+      if message.state ~= "final" then return answer(ctx, true) end
+      ctx:exec {op = "updateContent", messageId = op.messageId, content = message.content, index = false}
+      return answer(ctx, true, {op.messageId})
+    end,
+    read = function(op, next, ctx)
+      if is_deleted(ctx:exec({op = "get", messageId = op.messageId}).message) then
+        ctx:reject("notFound", ("message %q was deleted"):format(op.messageId))
+      end
+      return next(op)
     end,
     get = function(op, next, ctx)
       local result = next(op)
