@@ -13,14 +13,15 @@ static const int64_t MAX_SEQ = ((int64_t)1 << HF__DELTA_BITS) - 1;
 
 /* ---- Deltas ------------------------------------------------------------------------------------ */
 
-/* The keys of a message's deltas lie between its own first one and that of the next position. */
-static int64_t first_key(int64_t position) {
-    return (int64_t)((uint64_t)position << HF__DELTA_BITS);
+/* The key of a delta; that of seq 0 is before the first one. */
+static int64_t key_of(int64_t position, int64_t seq) {
+    return (int64_t)(((uint64_t)position << HF__DELTA_BITS) + (uint64_t)seq);
 }
 
+/* The keys between which the deltas behind `after` lie. */
 static void bind_keys(hf__query *query, int64_t position, int64_t after) {
-    hf__bind_int(query, first_key(position) + (after < MAX_SEQ ? after : MAX_SEQ));
-    hf__bind_int(query, first_key(position + 1));
+    hf__bind_int(query, key_of(position, after < MAX_SEQ ? after : MAX_SEQ));
+    hf__bind_int(query, key_of(position, MAX_SEQ + 1));
 }
 
 /* The newest delta of a message; `seq` 0 where it has none. */
@@ -35,7 +36,7 @@ static int find_last(hf__store *store, int64_t position, hf_text asked, last_del
     hf__query query = hf__query_start(store, HF__SQL_DELTA_LAST, err);
     bind_keys(&query, position, 0);
     if (hf__query_row(&query)) {
-        out->seq = hf__read_int(&query) - first_key(position);
+        out->seq = hf__read_int(&query) - key_of(position, 0);
         out->length = hf__read_int(&query);
         if (asked.data != NULL) {
             hf_text delta = hf__read_view(&query);
@@ -219,7 +220,7 @@ int hf__store_append(hf__store *store, const hf_op *op, hf_result *result, hf_er
     result->length += (int64_t)op->delta.size;
 
     hf__query add = hf__query_start(store, HF__SQL_DELTA_ADD, err);
-    hf__bind_int(&add, first_key(found.position) + result->seq);
+    hf__bind_int(&add, key_of(found.position, result->seq));
     hf__bind_int(&add, result->length);
     hf__bind_text(&add, op->delta);
     code = hf__query_do(&add);
@@ -329,7 +330,7 @@ static int read_deltas(hf__store *store, int64_t position, int64_t after, hf__ro
             hf__query_fail(&query, hf__fail_memory(err));
             break;
         }
-        delta->seq = hf__read_int(&query) - first_key(position);
+        delta->seq = hf__read_int(&query) - key_of(position, 0);
         delta->delta = hf__read_text(&query, result);
         if (query.code != HF_OK) break;
         int code = hf__row_check(&hf__delta_record, delta, err);

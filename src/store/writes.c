@@ -210,7 +210,8 @@ int hf__store_update(hf__store *store, const hf_op *op, hf_result *result, hf_er
     if (code == HF_OK && !found) code = hf__no_message(err, "messageId", op->message_id);
     if (code == HF_OK && metadata.data != NULL) code = check_metadata(op->message_id, metadata, err);
     if (code == HF_OK) code = hf__merge_metadata(store, metadata, op->updates, result, &metadata, err);
-    if (code == HF_OK && owner.data != NULL) code = hf__anchor_meet(store, owner, NULL, err);
+    if (code == HF_OK && owner.data != NULL)
+        hf__anchor_meet(store, owner, NULL, NULL); /* its state is by the way */
     if (code != HF_OK) return code;
 
     hf__query set = hf__query_start(store, HF__SQL_MESSAGE_SET_METADATA, err);

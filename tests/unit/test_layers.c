@@ -400,6 +400,26 @@ static void a_layer_that_redirects_every_op_leaves_the_file_alone(void **state) 
     assert_string_equal(content_of(f, "m1"), "x"); /* from memory */
 }
 
+/* Lets all but the last byte of a delta go on. */
+static int hold_a_byte_back(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    hf_op shorter = *op;
+    shorter.delta.size--;
+    int rc = hf_next(layer, &shorter, result, err);
+    if (rc == HF_OK) result->held = 1;
+    return rc;
+}
+
+static void a_layer_may_hold_text_of_a_stream_back(void **state) {
+    fixture *f = *state;
+    const char *const ops[] = {"append", NULL};
+    use_c(f, "hold", ops, hold_a_byte_back, NULL);
+    done(f, .op = "reserve", .conversation_id = T("c1"), .message_id = T("m1"), .role = T("assistant"));
+    const hf_result *result = done(f, .op = "append", .message_id = T("m1"), .delta = T("text"));
+    assert_int_equal(result->length, 3);
+    assert_int_equal(result->held, 1);
+    assert_string_equal(content_of(f, "m1"), "tex");
+}
+
 /* ---- Layers in a state of the host's ----------------------------------------------------------- */
 
 static void use_from(fixture *f, lua_State *L, const char *name, const char *source) {
@@ -469,6 +489,7 @@ int main(void) {
         TEST(a_layers_code_must_be_one),
         TEST(an_answer_that_does_not_fit_is_a_bad_result),
         TEST(a_layer_that_redirects_every_op_leaves_the_file_alone),
+        TEST(a_layer_may_hold_text_of_a_stream_back),
         TEST(layers_of_several_states_make_one_chain),
         TEST(two_states_of_the_hosts_may_share_a_store),
     };
