@@ -179,15 +179,15 @@ describe("the layer of", function()
     local name = block.text:match 'name = "([%w-]+)"'
     it(block.where .. ", " .. name .. ", does what the page says, and takes every op", function()
       local claim = assert(claims[name], "docs_spec.lua knows no claim for the layer " .. name)
-      local function open(config)
+      local function open(config, seed)
         local log, records = support.recorder()
-        local store = support.seed_samples(support.open {log = log})
+        local store = (seed or support.seed)(support.open {log = log})
         store:useString("named-in-the-block", block.text, config)
         return store, records
       end
       claim.check(open(claim.config))
       for _, op in ipairs(holdfast.ops) do
-        local store = open(claim.config)
+        local store = open(claim.config, support.seed_samples)
         local good, err = pcall(store.exec, store, support.sample(op))
         assert.is_true(good or err.code == "tooLong" or err.code == "unknownRole", tostring(err))
       end
