@@ -69,8 +69,17 @@ static void l_push_results(lua_State *L, hf__arena *arena, const hf_result *resu
     l_mark_list(L);
 }
 
+static void l_push_list(lua_State *L, hf__arena *arena, const hf__field *field, hf__list list) {
+    switch (field->type) {
+    case HF__T_STATES:
+    case HF__T_IDS: l_push_texts(L, list.items, list.count); return;
+    case HF__T_OPS: l_push_ops(L, arena, list.items, list.count); return;
+    case HF__T_RESULTS: l_push_results(L, arena, list.items, list.count); return;
+    default: l_push_rows(L, arena, field, list.items, list.count); return;
+    }
+}
+
 static void l_push_field(lua_State *L, hf__arena *arena, const hf__field *field, const void *base) {
-    hf__list list = hf__field_list(field, base);
     switch (field->type) {
     case HF__T_ID:
     case HF__T_ROLE:
@@ -85,21 +94,16 @@ static void l_push_field(lua_State *L, hf__arena *arena, const hf__field *field,
     case HF__T_FLAG: lua_pushboolean(L, *CONST_MEMBER(base, field, int) == HF_YES); return;
     case HF__T_BOOL: lua_pushboolean(L, *CONST_MEMBER(base, field, int)); return;
     case HF__T_STATE: lua_pushstring(L, hf__state_name(*CONST_MEMBER(base, field, hf_state))); return;
-    case HF__T_STATES:
-    case HF__T_IDS: l_push_texts(L, list.items, list.count); return;
-    case HF__T_OPS: l_push_ops(L, arena, list.items, list.count); return;
-    case HF__T_RESULTS: l_push_results(L, arena, list.items, list.count); return;
     case HF__T_MESSAGE:
     case HF__T_CONVERSATION:
     case HF__T_ATTENTION: {
         size_t size;
-        l_push_record(L, arena, hf__row_record(field->type, &size), list.items);
+        const void *row;
+        memcpy(&row, CONST_MEMBER(base, field, char), sizeof row);
+        l_push_record(L, arena, hf__row_record(field->type, &size), row);
         return;
     }
-    case HF__T_MESSAGES:
-    case HF__T_CONVERSATIONS:
-    case HF__T_DELTAS:
-    case HF__T_HITS: l_push_rows(L, arena, field, list.items, list.count); return;
+    default: l_push_list(L, arena, field, hf__field_list(field, base)); return;
     }
 }
 

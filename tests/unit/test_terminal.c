@@ -399,6 +399,32 @@ static void a_failure_without_a_word_has_its_code(void **state) {
     hf_close(store);
 }
 
+static int attentive_exec(void *data, const hf_op *op, hf_result *result, hf_error *err) {
+    static hf_attention attention = {.unseen = 1}; /* its last member: what lies behind it is not its own */
+    static hf_conversation conversation = {.attention = &attention, .created_at = 1, .updated_at = 1};
+    (void)data, (void)err;
+    conversation.id = op->conversation_id;
+    result->conversation = &conversation;
+    return HF_OK;
+}
+
+static void a_row_is_read_to_its_end_and_no_further(void **state) {
+    (void)state;
+    hf_terminal terminal = {.size = sizeof terminal, .exec = attentive_exec};
+    hf_options options = {.size = sizeof options, .terminal = &terminal};
+    hf_store *store;
+    hf_error err;
+    hf_json told;
+    assert_code(hf_open(NULL, &options, &store, &err), HF_OK);
+    assert_code(hf_use_string(store, "pass", T(pass_lua), NONE, &err), HF_OK);
+    assert_code(
+        hf_exec_json(store, T("{\"op\":\"createConversation\",\"conversationId\":\"c1\"}"), &told, &err),
+        HF_OK);
+    assert_non_null(strstr(told.data, "\"attention\":{\"unseen\":true}"));
+    hf_json_free(&told);
+    hf_close(store);
+}
+
 static void an_answer_that_does_not_fit_is_refused(void **state) {
     fixture *f = *state;
     for (int layered = 0; layered < 2; layered++) {
@@ -421,6 +447,7 @@ int main(void) {
         TEST(a_failure_rolls_back),
         TEST(an_answer_that_does_not_fit_is_refused),
         cmocka_unit_test(a_failure_without_a_word_has_its_code),
+        cmocka_unit_test(a_row_is_read_to_its_end_and_no_further),
         TEST(what_is_transient_is_tried_again_with_the_same_id),
         TEST(a_batch_that_no_layer_sees_is_tried_again_as_a_whole),
         TEST(it_is_given_up_after_three_more_tries),
