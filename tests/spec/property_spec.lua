@@ -11,8 +11,8 @@ local support = dofile(here .. "support.lua")
 local model = dofile(here .. "../support/model.lua")
 local random_ops = dofile(here .. "../support/random_ops.lua")
 
-local STEPS = 250        -- of one sequence
-local CHECK = 50         -- steps between two looks at everything
+local STEPS = 280        -- of one sequence
+local CHECK = 70         -- steps between two looks at everything
 local REPLAYS = 400      -- for making a failing sequence shorter
 
 -- ---- Comparing ----
