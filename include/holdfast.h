@@ -580,6 +580,20 @@ HF_API int hf_explain_json(hf_store *store, hf_text op, hf_json *out, hf_error *
  * why, as hf_use_file does. Layers from strings, stock and functions stay. Any thread. Since 0.1. */
 HF_API int hf_reload(hf_store *store, hf_error *err);
 
+/*
+ * Writes the disk view (hf_options.view_dir) anew from what the store holds, and gives the number of `conversations`
+ * it now shows (may be NULL). Each conversation with final messages has one folder then, under the creation time that
+ * the view knew it by, or the stored one; each file takes the place of the old one at once. Folders of the view whose
+ * conversation is gone, or has no final message, are removed; whatever the view did not write stays. No layer sees
+ * it. The write lock is held for one conversation at a time: ops of other processes go on in between.
+ *
+ * HF_MISUSE: a store without view_dir, or with a terminal of the host's own; called from within a layer. HF_IO,
+ * HF_FULL, HF_READONLY: the view, or the store, as `message` says; the folders that were done by then stay new, the
+ * others old. HF_BUSY, HF_CORRUPT, HF_CONFLICT: another process, a damaged row, two ids that a file system which
+ * ignores case cannot tell apart. Any thread. Since 0.1.
+ */
+HF_API int hf_view_rebuild(hf_store *store, int64_t *conversations, hf_error *err);
+
 /* `err` as one line of JSON, {"code":...,"message":...,...} with the keys of Lua's error tables; what
  * is empty is left out. HF_MEMORY; HF_MISUSE for NULL. Any thread. Since 0.1. */
 HF_API int hf_error_json(const hf_error *err, hf_json *out);

@@ -33,6 +33,7 @@ typedef struct hf__cli {
     hf__use *uses; /* of --use, in order */
     size_t uses_count;
     const char *trace; /* the file of --trace, or NULL */
+    const char *view;  /* the folder of --view, or NULL */
     hf_durability durability;
     size_t max_batch; /* 0: what the engine takes by default */
     bool atomic, json, watch;
@@ -57,5 +58,6 @@ int hf__cli_export(const hf__cli *cli);
 int hf__cli_explain(const hf__cli *cli);
 int hf__cli_check(const hf__cli *cli);
 int hf__cli_spec(const hf__cli *cli);
+int hf__cli_view_rebuild(const hf__cli *cli);
 
 #endif

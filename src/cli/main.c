@@ -17,13 +17,28 @@
 /* ---- The commands ------------------------------------------------------------------------------ */
 
 /* The options of a command are a set of these; the last one says that it takes no store. */
-enum { USE = 1, DURABILITY = 2, ATOMIC = 4, JSON = 8, HELP = 16, TRACE = 32, WATCH = 64, NO_STORE = 128 };
+enum {
+    USE = 1,
+    DURABILITY = 2,
+    ATOMIC = 4,
+    JSON = 8,
+    HELP = 16,
+    TRACE = 32,
+    WATCH = 64,
+    VIEW = 128,
+    NO_STORE = 256,
+};
 
 static const struct option options[] = {
-    {"use", required_argument, NULL, USE}, {"durability", required_argument, NULL, DURABILITY},
-    {"atomic", no_argument, NULL, ATOMIC}, {"json", no_argument, NULL, JSON},
-    {"help", no_argument, NULL, HELP},     {"trace", required_argument, NULL, TRACE},
-    {"watch", no_argument, NULL, WATCH},   {NULL, 0, NULL, 0},
+    {"use", required_argument, NULL, USE},
+    {"durability", required_argument, NULL, DURABILITY},
+    {"atomic", no_argument, NULL, ATOMIC},
+    {"json", no_argument, NULL, JSON},
+    {"help", no_argument, NULL, HELP},
+    {"trace", required_argument, NULL, TRACE},
+    {"watch", no_argument, NULL, WATCH},
+    {"view", required_argument, NULL, VIEW},
+    {NULL, 0, NULL, 0},
 };
 
 /* What --help says of each option that a command has. */
@@ -43,6 +58,8 @@ static const struct {
      "                      it took\n"},
     {WATCH, "  --watch             load the layers anew when a file of theirs has changed, between two ops;\n"
             "                      where one does not load, the old ones go on\n"},
+    {VIEW, "  --view DIR          the folder of the disk view: text files beside the store, a line for each\n"
+           "                      message that was added with syncToDisk\n"},
     {JSON, "  --json              print one JSON object a line\n"},
     {HELP, "  --help              print this\n"},
 };
@@ -55,7 +72,7 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"run", "STORE [FILE]...", "run ops, given as JSON lines",
-     USE | DURABILITY | ATOMIC | TRACE | WATCH | HELP, 0, SIZE_MAX, hf__cli_run,
+     USE | DURABILITY | ATOMIC | TRACE | WATCH | VIEW | HELP, 0, SIZE_MAX, hf__cli_run,
      "Runs the ops in the files, or on standard input, one JSON object a line, and prints one JSON\n"
      "result a line, in order, each before the next op is read. For an op that failed the line is\n"
      "{\"op\":...,\"line\":N,\"error\":{\"code\":...,\"message\":...}}, and the ops after it still run.\n"
@@ -86,6 +103,11 @@ static const struct command {
      "Prints each conversation as one JSON line of {\"id\",\"title\",\"messages\":[...]}, oldest\n"
      "activity first: what import took in comes out as the same JSON values. States, times, ids of\n"
      "messages and other metadata are left out: this is no backup.\n"},
+    {"view rebuild", "STORE", "write the disk view anew", VIEW | HELP, 0, 0, hf__cli_view_rebuild,
+     "Writes the folder of --view anew from what the store holds: for each conversation its final\n"
+     "messages, one JSON line each, in messages.jsonl, and a meta.json beside them. Each file takes the\n"
+     "place of the old one at once. Folders of conversations that are gone are removed; what the view\n"
+     "did not write stays as it is.\n"},
     {"check", "FILE[=JSON]...", "check middleware files", HELP | NO_STORE, 1, SIZE_MAX, hf__cli_check,
      "Loads each middleware file, looks for names that the sandbox does not have, runs every kind of op\n"
      "through it in stores of its own, and prints what is wrong as FILE:LINE: MESSAGE. JSON is the\n"
@@ -115,9 +137,9 @@ static int print_help(void) {
     hf__buf_string(&text, "usage: holdfast COMMAND [OPTION]... STORE\n\n"
                           "Keeps conversations in a SQLite file, behind middleware written in Lua.\n\n");
     for (size_t i = 0; i < COMMANDS; i++) {
-        char line[128];
-        snprintf(line, sizeof line, "  %-7s %-24s %s\n", commands[i].name, commands[i].arguments,
-                 commands[i].summary);
+        char usage[64], line[128];
+        snprintf(usage, sizeof usage, "%-7s %s", commands[i].name, commands[i].arguments);
+        snprintf(line, sizeof line, "  %-32s %s\n", usage, commands[i].summary);
         hf__buf_string(&text, line);
     }
     hf__buf_string(&text, "  version                          print the version\n\n"
@@ -170,6 +192,7 @@ static bool read_command_line(const struct command *command, int argc, char **ar
         if (option == HELP) return *help = true;
         if (option == USE) cli->uses[cli->uses_count++] = hf__use_of(optarg);
         if (option == TRACE) cli->trace = optarg;
+        if (option == VIEW) cli->view = optarg;
         if (option == WATCH) cli->watch = true;
         if (option == ATOMIC) cli->atomic = true;
         if (option == JSON) cli->json = true;
@@ -216,6 +239,16 @@ static int run_command(const struct command *command, int argc, char **argv) {
     return status;
 }
 
+/* How many words of the command line name the command, 0 where they do not. */
+static int words_of(const struct command *command, int argc, char **argv) {
+    const char *space = strchr(command->name, ' ');
+    if (space == NULL) return argc > 1 && strcmp(argv[1], command->name) == 0 ? 1 : 0;
+    size_t size = (size_t)(space - command->name);
+    bool same = argc > 2 && strlen(argv[1]) == size && memcmp(argv[1], command->name, size) == 0 &&
+                strcmp(argv[2], space + 1) == 0;
+    return same ? 2 : 0;
+}
+
 int main(int argc, char **argv) {
     hf__out_start();
     int status = -1;
@@ -224,8 +257,10 @@ int main(int argc, char **argv) {
         status = print_help();
     else if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0)
         status = print_version();
-    for (size_t i = 0; i < COMMANDS && status < 0; i++)
-        if (strcmp(name, commands[i].name) == 0) status = run_command(&commands[i], argc - 1, argv + 1);
+    for (size_t i = 0; i < COMMANDS && status < 0; i++) {
+        int words = words_of(&commands[i], argc, argv);
+        if (words > 0) status = run_command(&commands[i], argc - words, argv + words);
+    }
     if (status < 0) {
         hf__out_note(name[0] == '\0' ? "a command is missing%s" : "unknown command: %s", name);
         hf__out_note("try: holdfast --help");
@@ -267,6 +302,7 @@ int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
     hf_options settings = {.size = sizeof settings,
                            .durability = cli->durability,
                            .max_batch = cli->max_batch,
+                           .view_dir = cli->view,
                            .log = hf__out_log};
     struct stat file;
     if (!create && stat(cli->store, &file) != 0) {

@@ -173,6 +173,23 @@ static int l_reload(lua_State *L) {
     return hf_reload(h->store, &err) == HF_OK ? 0 : l_throw(L, &err);
 }
 
+/* store:rebuildView() -> conversations */
+static int l_rebuild_view(lua_State *L) {
+    handle *h = l_check_store(L);
+    hf_error err;
+    int64_t conversations;
+    hf__vm *vm = l_vm_of(L);
+    lua_State *entry = vm->L;
+    vm->L = L; /* the host's log may be called */
+    h->running++;
+    int rc = hf_view_rebuild(h->store, &conversations, &err);
+    h->running--;
+    vm->L = entry;
+    if (rc != HF_OK) return l_throw(L, &err);
+    lua_pushinteger(L, (lua_Integer)conversations);
+    return 1;
+}
+
 /* store:use(path or stock name, config?), store:use(function or table, name?) */
 static int l_use(lua_State *L) {
     handle *h = l_check_store(L);
@@ -237,13 +254,10 @@ static int l_open(lua_State *L) {
 }
 
 static void l_make_store_type(lua_State *L) {
-    static const luaL_Reg methods[] = {{"exec", l_exec},
-                                       {"use", l_use},
-                                       {"useString", l_use_string},
-                                       {"explain", l_explain},
-                                       {"reload", l_reload},
-                                       {"close", l_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"exec", l_exec},       {"use", l_use},       {"useString", l_use_string},
+        {"explain", l_explain}, {"reload", l_reload}, {"rebuildView", l_rebuild_view},
+        {"close", l_close},     {NULL, NULL}};
     luaL_newmetatable(L, store_type);
     luaL_newlib(L, methods);
     for (size_t i = 0; i < HF__KINDS; i++) {

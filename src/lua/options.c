@@ -106,6 +106,18 @@ static size_t l_size(lua_State *L, int index, const char *name, lua_Integer most
     return (size_t)size;
 }
 
+/* A path, which lives as long as the table at `index`. */
+static const char *l_path(lua_State *L, int index, const char *name) {
+    int type = lua_getfield(L, index, name);
+    if (type != LUA_TNIL && type != LUA_TSTRING)
+        l_throwf(L, HF_INVALID, "option \"%s\": expected a path, found a %s", name, lua_typename(L, type));
+    const char *path = lua_tostring(L, -1);
+    if (path != NULL && strlen(path) != lua_rawlen(L, -1))
+        l_throwf(L, HF_INVALID, "option \"%s\": expected a path without NUL", name);
+    lua_pop(L, 1);
+    return path;
+}
+
 static int l_function(lua_State *L, int index, const char *name) {
     int type = lua_getfield(L, index, name);
     if (type != LUA_TNIL && type != LUA_TFUNCTION)
@@ -157,12 +169,7 @@ void l_read_options(lua_State *L, int index, hf__lua_options *functions, hf_opti
         options->max_lua_memory = l_size(L, index, "maxLuaMemory", INT64_MAX);
         options->max_exec_depth = (int)l_size(L, index, "maxExecDepth", 40);
         options->quarantine_after = (int)l_size(L, index, "quarantineAfter", INT32_MAX);
-        int type = lua_getfield(L, index, "viewDir"); /* the table keeps it while the store is opened */
-        if (type != LUA_TNIL && type != LUA_TSTRING)
-            l_throwf(L, HF_INVALID, "option \"viewDir\": expected a string, found a %s",
-                     lua_typename(L, type));
-        options->view_dir = lua_tostring(L, -1);
-        lua_pop(L, 1);
+        options->view_dir = l_path(L, index, "viewDir");
         lua_getfield(L, index, "trusted");
         options->trusted = lua_toboolean(L, -1) ? HF_YES : HF_DEFAULT;
         lua_pop(L, 1);

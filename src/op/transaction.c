@@ -110,6 +110,15 @@ static void start_over(hf__transaction *txn, hf_result *result, int retry, hf_er
     wait_before(retry);
 }
 
+int hf__transaction_begin(hf__transaction *txn, hf_error *err) {
+    for (int retry = 0;; retry++) {
+        int code = try_begin(txn, txn->wants_write, err);
+        if (code == HF_OK || !is_transient(code) || retry == RETRIES) return code;
+        forget_error(err);
+        wait_before(retry);
+    }
+}
+
 /* ---- Exec and commit --------------------------------------------------------------------------- */
 
 static void break_off(hf__transaction *txn, int code, const hf_error *why) {

@@ -18,6 +18,10 @@ typedef struct hf__transaction {
     char broken_message[256];
 } hf__transaction;
 
+/* Begins it, for writing where `wants_write` is set, and tries again where the failure is transient. Only for those
+ * who touch the terminal otherwise than by ops: hf__transaction_exec begins by itself. */
+int hf__transaction_begin(hf__transaction *txn, hf_error *err);
+
 /* Runs one op, of any kind but batch, on the terminal. Transient failures are tried again where nobody
  * has seen a result of this transaction. */
 int hf__transaction_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,

@@ -67,6 +67,8 @@
                            " = (SELECT id, created_at FROM messages WHERE conversation_id = ?1"             \
                            " AND position < ?3 ORDER BY position DESC LIMIT 1)"                             \
                            " WHERE id = ?1 AND last_seen_message_id = ?2")                                  \
+    XX(CONVERSATION_NEXT, "SELECT position, id FROM conversations WHERE position > ?"                       \
+                          " ORDER BY position LIMIT 1")                                                     \
     XX(CONVERSATION_DELETE, "DELETE FROM conversations WHERE id = ?")                                       \
     XX(CONVERSATIONS, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations"                              \
                       " WHERE (updated_at, position) < (?, ?)"                                              \

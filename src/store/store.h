@@ -14,4 +14,7 @@ typedef struct hf__store_options {
 /* Opens or creates the file and fills `out`, whose `close` frees everything. Errors as hf_open's. */
 int hf__store_open(const char *path, const hf__store_options *options, hf_terminal *out, hf_error *err);
 
+/* Writes the disk view of the store anew; hf_view_rebuild is its contract. `terminal` is one of the above. */
+int hf__store_rebuild_view(const hf_terminal *terminal, int64_t *conversations, hf_error *err);
+
 #endif

@@ -171,6 +171,24 @@ static void check_json(sweep *s, int code) {
     assert_int_equal(count_rows(s), 1);
 }
 
+/* A line that could not be written is no failure of the op. */
+static int view_step(sweep *s) {
+    return hf_exec(s->f.store, &(hf_op){ADD(s->id, "hello"), .sync_to_disk = HF_YES}, &s->f.result,
+                   &s->f.err);
+}
+
+static int rebuild_step(sweep *s) {
+    int64_t conversations;
+    int code = hf_view_rebuild(s->f.store, &conversations, &s->f.err);
+    if (code == HF_OK) assert_int_equal(conversations, 1);
+    return code;
+}
+
+static void check_rebuild(sweep *s, int code) {
+    (void)code;
+    if (hf_view_rebuild(s->f.store, NULL, &s->f.err) != HF_OK) fail_msg("%s", s->f.err.message);
+}
+
 static int list_step(sweep *s) {
     int code =
         hf_exec(s->f.store, &(hf_op){.op = "list", .conversation_id = T("c1")}, &s->f.result, &s->f.err);
@@ -272,6 +290,19 @@ static void ops_through_layers_survive_lack_of_memory(void **state) {
     sweep_step(*state, json_step, check_json);
 }
 
+static void the_disk_view_survives_lack_of_memory(void **state) {
+    sweep *s = *state;
+    char view[96];
+    snprintf(view, sizeof view, "%s/view", s->f.folder);
+    s->f.options.view_dir = view;
+    open_with_layers(s, false);
+    sweep_step(s, view_step, check_row);
+    done(&s->f, .op = "deleteConversation", .conversation_id = T("c1"));
+    done(&s->f, .op = "createConversation", .conversation_id = T("c1"));
+    done(&s->f, ADD("m0", "before"));
+    sweep_step(s, rebuild_step, check_rebuild);
+}
+
 static void a_layer_of_the_hosts_survives_lack_of_memory(void **state) {
     sweep *s = *state;
     prepare_host(s);
@@ -303,6 +334,7 @@ int main(void) {
         TEST(loading_a_layer_survives_lack_of_memory),
         TEST(ops_without_layers_survive_lack_of_memory),
         TEST(ops_through_layers_survive_lack_of_memory),
+        TEST(the_disk_view_survives_lack_of_memory),
         TEST(a_layer_of_the_hosts_survives_lack_of_memory),
         TEST(closing_needs_no_memory),
     };

@@ -382,6 +382,22 @@ static void test_standard_descriptors_are_never_taken(void **state) {
     assert_false(inherited);
 }
 
+static void test_no_descriptor_is_inherited(void **state) {
+    (void)state;
+    hf__view_rebuild *rebuild;
+    hf_conversation conversation = conversation_of("c1");
+    hf_message message = message_of("m1", "one");
+    int first = dup(0), opened = 0;
+    close(first);
+    assert_added(hf__view_rebuild_open(view_dir, &rebuild, &err));
+    assert_added(hf__view_rebuild_begin(rebuild, &conversation, &err));
+    assert_added(hf__view_rebuild_line(rebuild, &message, &err));
+    for (int fd = first; fcntl(fd, F_GETFD) >= 0; fd++, opened++)
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    hf__view_rebuild_close(rebuild);
+    assert_true(opened >= 3); /* view, folder and file */
+}
+
 static void test_no_descriptor_is_left_open(void **state) {
     (void)state;
     int before = dup(0);
@@ -605,21 +621,26 @@ static void test_what_is_gone_is_removed_and_what_is_strange_stays(void **state)
     int64_t written = 0;
     const lines all[] = {LINES("c2", message_of("m2", "two")), {.conversation = conversation_of("c3")}};
     assert_added(add("c1", "m1", "one"));
-    assert_added(add("c2", "m2", "two"));
     assert_added(add("c3", "m3", "three"));
     assert_added(add("c4", "m4", "four"));
+    assert_added(add("c6", "m6", "six"));
     put(FOLDER "c4/notes.txt", "mine");
     put("notes.txt", "mine");
     assert_int_equal(mkdir(in_view("photos"), 0700), 0);
     assert_int_equal(mkdir(in_view(FOLDER "c5"), 0700), 0);
     put(FOLDER "c5/meta.json", "{\"id\":\"c5\"}");
     assert_int_equal(mkdir(in_view("copy"), 0700), 0);
-    put("copy/meta.json", "{\"id\":\"c1\",\"createdAt\":1795341600000}\n");
+    put("copy/meta.json", "{\"id\":\"c2\",\"createdAt\":1000}\n");
     assert_int_equal(symlink(base, in_view("link")), 0);
+    assert_int_equal(rename(in_view(FOLDER "c1"), in_view("away")), 0);
+    assert_int_equal(symlink("away", in_view(FOLDER "c1")), 0);
     assert_added(rebuild(all, 2, &written));
     assert_int_equal(written, 1);
-    assert_false(is_there(FOLDER "c1"));
+    assert_true(is_there(FOLDER "c1")); /* it is the view's no more */
+    assert_true(is_there("away/messages.jsonl"));
     assert_true(is_there(FOLDER "c2/messages.jsonl"));
+    assert_false(is_there("1970-01-01T00-00-01.000Z_c2"));
+    assert_false(is_there(FOLDER "c6"));
     assert_false(is_there(FOLDER "c3")); /* no final message is left in it */
     assert_false(is_there(FOLDER "c4/messages.jsonl"));
     assert_false(is_there(FOLDER "c4/meta.json"));
@@ -768,6 +789,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_line_after_half_a_line_begins_on_its_own, make_base,
                                         remove_base),
         cmocka_unit_test_setup_teardown(test_standard_descriptors_are_never_taken, make_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_no_descriptor_is_inherited, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_no_descriptor_is_left_open, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_a_view_folder_that_is_a_file_is_an_error, make_base,
                                         remove_base),
