@@ -115,6 +115,11 @@ describe("stock middleware", function()
       for _, config in ipairs {
         {patterns = "x"}, {patterns = {7}}, {patterns = {{}}}, {patterns = {{pattern = 7}}}, {patterns = {"["}},
         {patterns = {"%"}}, {patterns = {{pattern = "x", least = "5"}}}, {replacement = 7},
+        {patterns = {{pattern = "x", least = 0}}}, {patterns = {{pattern = "x", longest = 0}}},
+        {patterns = {{pattern = "x", least = 9, longest = 8}}}, {patterns = {{pattern = "x", longest = 65537}}},
+        {patterns = {{pattern = "x", longest = 1.5}}}, {patterns = {{pattern = "x", least = 300}}},
+        {patterns = {{pattern = "x", start = ""}}}, {patterns = {{pattern = "x", start = 1}}},
+        {patterns = {{pattern = "x", start = "xyz", longest = 2}}}, {patterns = {{pattern = "x", begin = "x"}}},
         {replacement = {}}, {defaults = "no"}, {pattern = {"x"}}, {patterns = {x = "y"}},
       } do
         local err = support.error_of(store.use, store, "redact", config)

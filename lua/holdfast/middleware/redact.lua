@@ -1,63 +1,49 @@
 -- redact: keeps secrets out of the store.
 --
--- Looks through every text of a write - content, title, and the texts within metadata - and puts
+-- Looks through every text of a write - content, deltas, title, reason, and the texts within metadata - and puts
 -- `replacement` in the place of what it finds. Texts without a find stay as they are, byte for byte.
 --
 -- Configuration (all optional):
 --   replacement  text     what takes a secret's place; default "[redacted]"
---   patterns     list     further Lua patterns, each a text or {pattern = text, least = bytes}
+--   patterns     list     further patterns, each a Lua pattern or {pattern = …, least = …, longest = …, start = …}
 --   defaults     boolean  whether the built-in patterns are used; default true
 --
+--   pattern      text     a Lua pattern; on a stream, ^ and $ mean the beginning and the end of the whole text
+--   least        bytes    the length from which a match counts; default 1
+--   longest      bytes    of the longest match that it can make; default 256, at most 65536
+--   start        text     what each match begins with, as it is written; default: anything
+--
+-- On a stream a secret may be split over deltas. What may be the beginning of one is held back: it goes on with the next
+-- `append` that tells, or an `abort`; `updateContent` drops it. `held` in append's answer says how many bytes are held.
+--   - Of the built-in patterns, only a text that ends in what may be a beginning is held, and a key is replaced once it is
+--     long enough to be one: at most 39 bytes are held. A JSON Web Token is held until its second dot, a private key until
+--     its last line, each up to 16 KiB; if it is still not done, it counts as found, and the rest of it is dropped.
+--   - A pattern of yours is decided once `longest` bytes behind the beginning of a match were seen: so many bytes are
+--     always held; with `start`, only from a place where that stands, or may stand.
+--   - The stored deltas, joined, are what the whole text would be stored as, if no match is longer than `longest`. Of one
+--     that is longer, what had come by then is replaced, and the rest is looked at as new text.
+--   - A private key without its last line is left as it is in a whole text, which may speak of it, and is replaced at the
+--     end of a stream that is aborted.
+--
+-- Where finds of several patterns overlap, one replacement takes the place of all of them.
 -- Writes to the log: one record for an op in which it found something, with the count, never the text.
 
-local config = ...
-local replacement = config.replacement or "[redacted]"
+local holdback = require "holdfast.holdback"
+local secrets = require "holdfast.secrets"
 
--- `least` is the length from which a find counts: it keeps ordinary words and short samples apart from
--- keys, which are long. `hint` is in every find: a text without it, as most are, is not searched further.
-local builtin = {
-  {hint = "sk-", pattern = "%f[%w]sk%-[%w_%-]+", least = 20}, -- OpenAI, Anthropic, Stripe
-  {hint = "k_live_", pattern = "%f[%w][rs]k_live_[%w]+", least = 24}, -- Stripe
-  {hint = "IA", pattern = "%f[%w]A[KS]IA[%u%d]+", least = 20}, -- AWS access key id
-  {hint = "AIza", pattern = "%f[%w]AIza[%w_%-]+", least = 39}, -- Google API key
-  {hint = "gh", pattern = "%f[%w]gh[pousr]_%w+", least = 30}, -- GitHub
-  {hint = "github_pat_", pattern = "%f[%w]github_pat_[%w_]+", least = 40}, -- GitHub
-  {hint = "glpat-", pattern = "%f[%w]glpat%-[%w_%-]+", least = 20}, -- GitLab
-  {hint = "xox", pattern = "%f[%w]xox[abeoprs]%-[%w%-]+", least = 20}, -- Slack
-  {hint = "eyJ", pattern = "%f[%w]eyJ[%w_%-]+%.[%w_%-]+%.[%w_%-]+", least = 40}, -- JSON Web Token
-  {hint = "PRIVATE KEY",
-   pattern = "%-%-%-%-%-BEGIN [%u ]-PRIVATE KEY%-%-%-%-%-.-%-%-%-%-%-END [%u ]-PRIVATE KEY%-%-%-%-%-", least = 60},
-}
+local config = ...
 
 local rules = {}
-if config.defaults ~= false then
-  for _, rule in ipairs(builtin) do rules[#rules + 1] = rule end
-end
-for i, rule in pairs(config.patterns or {}) do
-  if type(rule) == "string" then rule = {pattern = rule} end
-  local least = type(rule) == "table" and (rule.least or 1)
-  if math.type(i) ~= "integer" or math.type(least) ~= "integer" or type(rule.pattern) ~= "string" then
-    error(("redact: patterns[%s]: expected a Lua pattern, or {pattern = text, least = bytes}"):format(i), 0)
-  end
-  local good, why = pcall(string.find, "", rule.pattern)
-  if not good then error(("redact: patterns[%s]: %s"):format(i, why), 0) end
-  rules[#rules + 1] = {pattern = rule.pattern, least = least}
+if config.defaults ~= false then table.move(secrets.builtin, 1, #secrets.builtin, 1, rules) end
+for i, item in pairs(config.patterns or {}) do
+  local name = ("patterns[%s]"):format(i)
+  if math.type(i) ~= "integer" then error(("redact: %s: expected a list"):format(name), 0) end
+  local rule, why = secrets.rule_of(item, name)
+  if rule == nil then error(("redact: %s: %s"):format(name, why), 0) end
+  rules[#rules + 1] = rule
 end
 
--- The text with its secrets replaced, and how many there were.
-local function clean(text)
-  local count = 0
-  for _, rule in ipairs(rules) do
-    if rule.hint == nil or text:find(rule.hint, 1, true) then
-      text = text:gsub(rule.pattern, function(find)
-        if #find < rule.least then return nil end
-        count = count + 1
-        return replacement
-      end)
-    end
-  end
-  return text, count
-end
+local clean, feed = secrets.cleaner(rules, config.replacement or "[redacted]")
 
 -- Cleans every text below a table in place: names stay, values change.
 local function clean_table(value)
@@ -75,31 +61,49 @@ local function clean_table(value)
   return total
 end
 
-local fields = {"content", "title", "metadata", "updates"}
+local function log(op, ctx, count)
+  if count == 0 then return end
+  ctx:log("info", "redacted", {op = op.op, messageId = op.messageId, conversationId = op.conversationId, count = count})
+end
+
+local fields = {"content", "title", "reason", "metadata", "updates"}
+
+local function clean_op(op, ctx)
+  local total = 0
+  for _, field in ipairs(fields) do
+    local value, count = op[field], 0
+    if type(value) == "string" then
+      op[field], count = clean(value)
+    elseif type(value) == "table" then
+      count = clean_table(value)
+    end
+    total = total + count
+  end
+  log(op, ctx, total)
+end
+
+local on = holdback(function(tail, delta, op, ctx)
+  local text, rest, held, count = feed(tail, delta, op.op == "abort")
+  log(op, ctx, count)
+  return text, rest, held
+end)
+
+local cleaned = {"createConversation", "updateConversation", "add", "reserve", "updateContent", "update", "abort", "fork"}
+for _, name in ipairs(cleaned) do
+  local go_on = on[name]
+  on[name] = function(op, next, ctx)
+    clean_op(op, ctx)
+    if go_on then return go_on(op, next, ctx) end
+    return next(op)
+  end
+end
 
 return {
   name = "redact",
   schema = {
     replacement = {type = "text", doc = "what takes a secret's place"},
-    patterns = {type = "list", doc = "further Lua patterns, each a text or {pattern = text, least = bytes}"},
+    patterns = {type = "list", doc = "further Lua patterns, each a text or {pattern, least, longest, start}"},
     defaults = {type = "boolean", doc = "whether the built-in patterns are used"},
   },
-  ops = {"createConversation", "updateConversation", "add", "reserve", "updateContent", "update"},
-  handle = function(op, next, ctx)
-    local total = 0
-    for _, field in ipairs(fields) do
-      local value, count = op[field], 0
-      if type(value) == "string" then
-        op[field], count = clean(value)
-      elseif type(value) == "table" then
-        count = clean_table(value)
-      end
-      total = total + count
-    end
-    if total > 0 then
-      ctx:log("info", "redacted", {op = op.op, messageId = op.messageId, conversationId = op.conversationId,
-                                   count = total})
-    end
-    return next(op)
-  end,
+  on = on,
 }
