@@ -122,6 +122,21 @@ claims.tidy = {check = function(store)
   assert.is_nil(store:listConversations().conversations[1].title)
 end}
 
+claims["no-emails"] = {check = function(store)
+  store:reserve {conversationId = "c1", messageId = "a1", role = "assistant"}
+  local held = {}
+  for i, delta in ipairs {"to me", "@he", "re, or yo", "u@there", " and so"} do
+    local result = store:append {messageId = "a1", delta = delta, seq = i}
+    assert.are.same(result, store:append {messageId = "a1", delta = delta, seq = i})
+    held[i] = result.held
+  end
+  assert.are.same({2, 5, 2, 9, 2}, held)
+  assert.are.equal("to [email] or [email] and ", store:get({messageId = "a1"}).message.content)
+  assert.are.equal("to [email] or [email] and so", store:abort({messageId = "a1"}).message.content)
+  store:updateContent {messageId = "a1", content = "you@there.org"}
+  assert.are.equal("[email]", store:get({messageId = "a1"}).message.content)
+end}
+
 claims["keep-all"] = {check = function(store)
   assert.is_false(store:delete({messageId = "m1"}).deleted)
   assert.are.equal("one", store:get({messageId = "m1"}).message.content)
