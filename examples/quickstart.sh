@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job, from nothing: installs what is missing, builds, imports a few conversations through two
-# layers of middleware, plays an agent that streams its answers, and shows what was stored.
+# layers of middleware, plays an agent that streams its answers and is interrupted, and shows what was stored.
 # Works from any folder, and again: everything it makes is in build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,10 +32,35 @@ grep -m 2 '"layer":"redact"' "$log"
 say "Importing again changes nothing"
 "$holdfast" import "$store" --use redact --use audit examples/data/conversation.chat.jsonl 2>&1 | grep -v '^{'
 
-say "An agent's answer, streamed: each event bears the id of the message reserved for it"
-build/default/examples/agent_host "$store" examples/data/streams/anthropic-weather.chunks.txt >build/quickstart/events.txt
-head -n 9 build/quickstart/events.txt
-echo "[... $(grep -c '^event:' build/quickstart/events.txt) events in build/quickstart/events.txt]"
+# What agent_host prints of a response: its first and last event, those that bring text, and what happened between.
+events() {
+    awk -v RS= '/^:/ || /message_start|text_delta|message_stop/' "$1" | sed -E 's/^(.{140}).{4,}/\1.../'
+}
+
+agent_host=build/default/examples/agent_host
+weather=examples/data/streams/anthropic-weather.chunks.txt
+key=examples/data/streams/openai-chat-key.chunks.txt
+tea=examples/data/streams/openai-chat-tea.chunks.txt
+
+say "An answer, streamed: each event bears the id of its message, and how many pieces of text the store has by then"
+"$agent_host" "$store" "$weather" --drop 1 >build/quickstart/events.txt
+events build/quickstart/events.txt
+
+say "The user stops an answer: what was streamed stays"
+"$agent_host" "$store" "$weather" --cancel 2 --conversation stopped | sed -n '/^assistant/,$p'
+
+say "The host is killed in mid-stream: the message is interrupted, and all that was acknowledged is there"
+bash -c '"$@" | grep "^: "' bash "$agent_host" "$store" "$tea" --crash 1 --conversation killed
+"$holdfast" show "$store" killed | tail -n 3
+
+say "Its next start settles the message, and goes on"
+"$agent_host" "$store" "$tea" --conversation killed --search kettle | sed -n '/^: /p; /^--- search/,$p'
+
+say "A key that comes in two pieces, with redact in the chain: not even its first half reaches the disk"
+"$agent_host" "$store" "$key" --use redact --conversation keys 2>>"$log" | sed -n '/^: /p; /^assistant/,+1p'
+
+say "A fork: the conversation goes on in two ways"
+echo '{"op":"fork","conversationId":"killed","title":"Another way"}' | "$holdfast" run "$store"
 
 say "The conversations of the store, newest activity first"
 "$holdfast" ls "$store"

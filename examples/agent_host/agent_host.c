@@ -1,17 +1,20 @@
 /*
  * An agent's host, with recorded streams in place of a provider:
  *
- *     agent_host STORE STREAM_FILE... [--use LAYER]... [--conversation ID]
+ *     agent_host STORE STREAM_FILE... [OPTION]...
  *
  * For each file it stores a user message, then reads the file's chunks as if they came over the wire. The
  * assistant message is reserved before its first token, so each server-sent event on standard output bears
- * the id under which the message can be found ever after. When the response is complete, its blocks take
- * the reserved message's place, in one op. At the end the stored conversation is printed.
+ * the id under which the message can be found ever after; each piece of text is stored before the event that
+ * tells of it. When the response is complete, its blocks take the place of the text, in one op. At the end the
+ * stored conversation is printed.
  *
- * What the chunks mean is in providers.c; how blocks grow, in reply.c.
+ * The turn itself is in turn.c, and that is the file to copy. What the chunks mean is in providers.c; how
+ * blocks grow, in reply.c; what may happen on the way, in mishaps.c.
  */
 #define _POSIX_C_SOURCE 200809L /* getline */
 
+#include "mishaps.h"
 #include "providers.h"
 
 #include <errno.h>
@@ -21,42 +24,30 @@
 enum { EXIT_OP_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_STORE = 3 };
 
 static const char usage[] =
-    "usage: agent_host STORE STREAM_FILE... [--use LAYER]... [--conversation ID]\n"
+    "usage: agent_host STORE STREAM_FILE... [OPTION]...\n"
     "\n"
     "Plays recorded provider streams, one JSON chunk a line, into a Holdfast store: Anthropic's messages,\n"
-    "OpenAI's chat completions and OpenAI's responses.\n"
+    "OpenAI's chat completions and OpenAI's responses. What an earlier run left behind in mid-stream is\n"
+    "recovered first.\n"
     "\n"
     "  --use LAYER         a middleware file, or the name of a stock one; the first is the outermost\n"
     "  --conversation ID   the conversation to write to (default: demo)\n"
+    "  --search WORDS      search the conversation at the end\n"
+    "\n"
+    "What may happen to a response, after N pieces of its text:\n"
+    "  --drop N            the client loses its connection, is back after 2 N, and gets what it missed\n"
+    "  --cancel N          the user stops the response, and the host reads no more of the file\n"
+    "  --crash N           the host dies, by SIGKILL\n"
     "\n"
     "Exit status: 0 all well; 1 an op failed or a stream was cut off; 2 wrong usage; 3 the store or a\n"
     "middleware could not be opened.\n";
 
 struct host {
-    hf_store *store;
-    hf_text conversation;
+    struct turn turn;
     struct reply reply;
-    struct text message_id; /* of the assistant message that is being received */
-    bool failed;
+    struct mishaps mishaps;
+    const char *search;
 };
-
-/* ---- Ops ----------------------------------------------------------------------------------------- */
-
-static void report(const hf_error *err) {
-    const char *op = err->op[0] != '\0' ? err->op : "open";
-    if (err->layer[0] != '\0')
-        fprintf(stderr, "agent_host: %s: %s, from layer %s: %s\n", op, err->name, err->layer, err->message);
-    else
-        fprintf(stderr, "agent_host: %s: %s: %s\n", op, err->name, err->message);
-}
-
-static bool run(struct host *host, const hf_op *op, hf_result *result) {
-    hf_error err;
-    if (hf_exec(host->store, op, result, &err) == HF_OK) return true;
-    report(&err);
-    host->failed = true;
-    return false;
-}
 
 static void print_log(void *data, hf_level level, const char *layer, const char *message, hf_text fields) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
@@ -65,55 +56,40 @@ static void print_log(void *data, hf_level level, const char *layer, const char 
             (int)fields.size, fields.data != NULL ? fields.data : "");
 }
 
-/* ---- Events -------------------------------------------------------------------------------------- */
-
-/* One server-sent event: `members` is the inside of a JSON object, and may be empty. */
-static void send_event(void *data, const char *event, hf_text members) {
-    const struct host *host = data;
-    printf("event: %s\ndata: {\"messageId\":%s%s%s}\n\n", event, host->message_id.data,
-           members.size > 0 ? "," : "", members.data);
-    fflush(stdout); /* a failure stays on the stream, and main looks at the end */
-}
-
 /* ---- One response -------------------------------------------------------------------------------- */
 
-static bool start_reply(struct host *host, const struct origin *origin) {
-    struct text metadata = {0};
-    text_puts(&metadata, "\"provider\":\"");
-    text_puts(&metadata, origin->provider);
-    text_puts(&metadata, "\",\"api\":\"");
-    text_puts(&metadata, origin->api);
-    text_puts(&metadata, "\",\"model\":");
-    text_add(&metadata, origin->model.data != NULL ? origin->model : hf_text_of("null"));
-    text_puts(&metadata, ",\"responseId\":");
-    text_add(&metadata, origin->id.data != NULL ? origin->id : hf_text_of("null"));
+static void send_event(void *data, const char *event, hf_text members) {
+    struct host *host = data;
+    turn_send(&host->turn, event, members);
+    mishaps_follow(&host->mishaps, &host->turn);
+}
 
-    struct text object = {0};
-    text_puts(&object, "{");
-    text_add(&object, text_view(&metadata));
-    text_puts(&object, "}");
+static void take_text(void *data, hf_text escaped) {
+    struct host *host = data;
+    turn_grow(&host->turn, escaped);
+}
 
-    hf_result result = {0};
-    hf_op reserve = {.op = "reserve",
-                     .conversation_id = host->conversation,
-                     .role = hf_text_of("assistant"),
-                     .metadata = text_view(&object)};
-    bool ok = run(host, &reserve, &result);
+static bool begin_reply(struct host *host, const struct origin *origin) {
+    struct text members = {0};
+    text_puts(&members, "\"provider\":\"");
+    text_puts(&members, origin->provider);
+    text_puts(&members, "\",\"api\":\"");
+    text_puts(&members, origin->api);
+    text_puts(&members, "\",\"model\":");
+    text_add(&members, origin->model.data != NULL ? origin->model : hf_text_of("null"));
+    text_puts(&members, ",\"responseId\":");
+    text_add(&members, origin->id.data != NULL ? origin->id : hf_text_of("null"));
+    bool ok = turn_begin(&host->turn, text_view(&members));
     if (ok) {
-        text_clear(&host->message_id);
-        text_quote(&host->message_id, result.message->id.data);
         reply_begin(&host->reply, origin->id);
-        send_event(host, "message_start", text_view(&metadata));
+        mishaps_begin(&host->mishaps);
     }
-    hf_result_free(&result);
-    text_free(&metadata);
-    text_free(&object);
+    text_free(&members);
     return ok;
 }
 
-/* Stores what came of the reply, and how it ended, as one batch: either both are in the store or neither.
- * `problem` says why it was cut off, NULL where it is complete. Where a layer refuses, the message stays
- * reserved. */
+/* Stores what came of the reply. `problem` says why it was cut off, NULL where it is complete. Where a layer
+ * refuses, the message stays as it was streamed, and the next start of the program recovers it. */
 static bool finish_reply(struct host *host, const char *problem) {
     struct reply *reply = &host->reply;
     struct text content = {0}, ending = {0};
@@ -123,28 +99,15 @@ static bool finish_reply(struct host *host, const char *problem) {
     if (problem != NULL) {
         text_puts(&ending, "\"interrupted\":true,\"problem\":");
         text_quote(&ending, problem);
-        send_event(host, "error", text_view(&ending));
+        turn_send(&host->turn, "error", text_view(&ending));
     } else {
         text_puts(&ending, "\"stopReason\":");
         text_add(&ending, reply->stop_reason.size > 0 ? text_view(&reply->stop_reason) : hf_text_of("null"));
     }
-    struct text updates = {0};
-    text_puts(&updates, "{");
-    text_add(&updates, text_view(&ending));
-    text_puts(&updates, "}");
-
-    char *id = need(json_decode(text_view(&host->message_id)));
-    hf_op ops[] = {
-        {.op = "updateContent", .message_id = hf_text_of(id), .content = text_view(&content)},
-        {.op = "update", .message_id = hf_text_of(id), .updates = text_view(&updates)},
-    };
-    hf_op batch = {.op = "batch", .ops = ops, .ops_count = 2};
-    bool ok = run(host, &batch, NULL);
-    if (ok) send_event(host, "message_stop", text_view(&ending)); /* after the commit: it is a promise */
-    free(id);
+    mishaps_end(&host->mishaps, &host->turn);
+    bool ok = turn_finish(&host->turn, text_view(&content), text_view(&ending));
     text_free(&content);
     text_free(&ending);
-    text_free(&updates);
     return ok;
 }
 
@@ -167,12 +130,12 @@ static bool take_chunk(struct host *host, hf_text chunk, struct text *problem) {
     case CHUNK_FOREIGN: wrong = "it is no chunk of a provider that this program knows"; break;
     case CHUNK_BEGINS:
         if (reply->open) {
-            host->failed = true;
+            host->turn.failed = true;
             fprintf(stderr, "agent_host: a response began before the one with id %s was complete\n",
                     text_view(&reply->id).data);
             if (!finish_reply(host, "another response began before this one was complete")) return false;
         }
-        if (!start_reply(host, &origin)) return false;
+        if (!begin_reply(host, &origin)) return false;
         wrong = chunk_apply(chunk, reply);
         break;
     case CHUNK_GOES_ON:
@@ -181,6 +144,12 @@ static bool take_chunk(struct host *host, hf_text chunk, struct text *problem) {
     }
     if (wrong != NULL) {
         text_puts(problem, wrong);
+        return false;
+    }
+    if (host->turn.stop != NULL) {
+        reply->open = false;
+        turn_stop(&host->turn);
+        mishaps_end(&host->mishaps, &host->turn);
         return false;
     }
     return !reply->ended || !reply->open || finish_reply(host, NULL);
@@ -216,7 +185,7 @@ static void play_chunks(struct host *host, FILE *file, const char *path) {
         text_puts(&problem, "the stream holds no response");
 
     if (problem.size > 0) {
-        host->failed = true;
+        host->turn.failed = true;
         fprintf(stderr, "agent_host: %s: line %zu: %s\n", path, number, problem.data);
         if (host->reply.open) finish_reply(host, problem.data);
     }
@@ -228,24 +197,15 @@ static void play_file(struct host *host, const char *path) {
     FILE *file = fopen(path, "r");
     if (file == NULL) {
         fprintf(stderr, "agent_host: %s: %s\n", path, strerror(errno));
-        host->failed = true;
+        host->turn.failed = true;
         return;
     }
     const char *slash = strrchr(path, '/');
-    struct text prompt = {0}, content = {0};
+    struct text prompt = {0};
     text_puts(&prompt, "Play ");
     text_puts(&prompt, slash != NULL ? slash + 1 : path);
-    text_puts(&content, "[{\"type\":\"text\",\"text\":");
-    text_quote(&content, prompt.data);
-    text_puts(&content, "}]");
-
-    hf_op add = {.op = "add",
-                 .conversation_id = host->conversation,
-                 .role = hf_text_of("user"),
-                 .content = text_view(&content)};
-    if (run(host, &add, NULL)) play_chunks(host, file, path);
+    if (turn_ask(&host->turn, prompt.data)) play_chunks(host, file, path);
     text_free(&prompt);
-    text_free(&content);
     fclose(file); /* it was only read */
 }
 
@@ -282,82 +242,123 @@ static void print_message(const hf_message *message) {
         print_block(block);
 }
 
-static void print_conversation(struct host *host) {
+/* Whoever is shown the conversation has seen its newest answer: markSeen tells every other client too. */
+static void show_conversation(struct turn *turn) {
+    hf_result conversation = {0}, listed = {0};
+    hf_op get = {.op = "getConversation", .conversation_id = turn->conversation};
+    hf_op list = {.op = "list", .conversation_id = turn->conversation};
+    hf_op seen = {.op = "markSeen", .conversation_id = turn->conversation};
+    if (turn_exec(turn, &get, &conversation) && turn_exec(turn, &list, &listed)) {
+        printf("--- conversation %s%s\n", turn->conversation.data,
+               listed.has_more ? ", its latest messages" : "");
+        for (size_t i = 0; i < listed.messages_count; i++)
+            print_message(&listed.messages[i]);
+        const hf_attention *attention = conversation.conversation->attention;
+        if (attention != NULL && attention->unseen && turn_exec(turn, &seen, NULL))
+            printf("\n--- not seen until now: %s\n", attention->latest_assistant_message_id.data);
+    }
+    hf_result_free(&conversation);
+    hf_result_free(&listed);
+}
+
+static void show_hits(struct turn *turn, const char *words) {
     hf_result result = {0};
-    hf_op list = {.op = "list", .conversation_id = host->conversation};
-    if (!run(host, &list, &result)) return;
-    printf("--- conversation %s%s\n", host->conversation.data,
-           result.has_more ? ", its latest messages" : "");
-    for (size_t i = 0; i < result.messages_count; i++)
-        print_message(&result.messages[i]);
+    hf_op search = {.op = "search", .query = hf_text_of(words), .conversation_id = turn->conversation};
+    if (turn_exec(turn, &search, &result)) printf("\n--- search %s: %zu found\n", words, result.hits_count);
+    for (size_t i = 0; i < result.hits_count; i++)
+        printf("%s: %s\n", result.hits[i].message->id.data, result.hits[i].snippet.data);
     hf_result_free(&result);
 }
 
 /* ---- The program --------------------------------------------------------------------------------- */
 
-static int play(struct host *host, char **files, int files_count) {
-    hf_op create = {.op = "createConversation", .conversation_id = host->conversation};
-    if (run(host, &create, NULL)) {
-        for (int i = 0; i < files_count; i++)
-            play_file(host, files[i]);
-        print_conversation(host);
+static int play(struct host *host, char **files) {
+    struct turn *turn = &host->turn;
+    hf_op create = {.op = "createConversation", .conversation_id = turn->conversation};
+    if (turn_exec(turn, &create, NULL)) {
+        turn_recover(turn);
+        for (; *files != NULL; files++)
+            play_file(host, *files);
+        show_conversation(turn);
+        if (host->search != NULL) show_hits(turn, host->search);
     }
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "agent_host: standard output: it cannot be written\n");
-        host->failed = true;
+        host->turn.failed = true;
     }
-    return host->failed ? EXIT_OP_FAILED : EXIT_SUCCESS;
+    return host->turn.failed ? EXIT_OP_FAILED : EXIT_SUCCESS;
+}
+
+/* The value of an option `name`, or NULL where the word at `*at` is another. */
+static const char *option(char **argv, int *at, const char *name) {
+    return strcmp(argv[*at], name) == 0 && argv[*at + 1] != NULL ? argv[++*at] : NULL;
+}
+
+static bool option_count(char **argv, int *at, const char *name, long *count) {
+    const char *value = option(argv, at, name);
+    char *end = NULL;
+    if (value == NULL) return false;
+    *count = strtol(value, &end, 10);
+    if (*count < 1 || *end != '\0') *count = -1;
+    return true;
+}
+
+/* Takes the command line apart: `files` and `layers` have room for all its words. Returns whether it makes
+ * sense. */
+static bool read_options(struct host *host, char **argv, char **files, const char **layers) {
+    struct mishaps *mishaps = &host->mishaps;
+    for (int i = 1; argv[i] != NULL; i++) {
+        const char *value;
+        if ((value = option(argv, &i, "--use")) != NULL)
+            *layers++ = value;
+        else if ((value = option(argv, &i, "--conversation")) != NULL)
+            host->turn.conversation = hf_text_of(value);
+        else if ((value = option(argv, &i, "--search")) != NULL)
+            host->search = value;
+        else if (option_count(argv, &i, "--drop", &mishaps->drop) ||
+                 option_count(argv, &i, "--cancel", &mishaps->cancel) ||
+                 option_count(argv, &i, "--crash", &mishaps->crash))
+            continue;
+        else if (argv[i][0] == '-')
+            return false;
+        else
+            *files++ = argv[i];
+    }
+    return mishaps->drop >= 0 && mishaps->cancel >= 0 && mishaps->crash >= 0;
+}
+
+static int open_store(struct host *host, const char *path, const char **layers) {
+    hf_options options = {.size = sizeof options, .log = print_log};
+    hf_error err;
+    int code = hf_open(path, &options, &host->turn.store, &err);
+    for (; code == HF_OK && *layers != NULL; layers++)
+        code = hf_use_file(host->turn.store, *layers, (hf_text){0}, &err);
+    if (code != HF_OK) turn_report(&err);
+    return code;
 }
 
 int main(int argc, char **argv) {
-    struct host host = {.conversation = hf_text_of("demo")};
-    char **words = need(calloc((size_t)argc, sizeof *words)),
-         **layers = need(calloc((size_t)argc, sizeof *layers));
-    int words_count = 0, layers_count = 0, status = EXIT_NO_STORE;
-    hf_options options = {.size = sizeof options, .log = print_log};
-    hf_error err;
+    struct host host = {.turn.conversation = hf_text_of("demo")};
+    char **words = need(calloc((size_t)argc + 1, sizeof *words)); /* the store and the files */
+    const char **layers = need(calloc((size_t)argc + 1, sizeof *layers));
+    int status = EXIT_NO_STORE;
+    host.reply.event = send_event;
+    host.reply.text = take_text;
+    host.reply.data = &host;
 
-    for (int i = 1; i < argc; i++) {
-        bool use = strcmp(argv[i], "--use") == 0, name = strcmp(argv[i], "--conversation") == 0;
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            status = EXIT_SUCCESS;
-            goto done;
-        }
-        if ((argv[i][0] == '-' && !use && !name) || ((use || name) && i + 1 == argc)) {
-            words_count = 0;
-            break;
-        }
-        if (use)
-            layers[layers_count++] = argv[++i];
-        else if (name)
-            host.conversation = hf_text_of(argv[++i]);
-        else
-            words[words_count++] = argv[i];
-    }
-    if (words_count < 2) {
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        status = EXIT_SUCCESS;
+    } else if (!read_options(&host, argv, words, layers) || words[0] == NULL || words[1] == NULL) {
         fputs(usage, stderr);
         status = EXIT_USAGE;
-        goto done;
+    } else if (open_store(&host, words[0], layers) == HF_OK) {
+        status = play(&host, words + 1);
     }
-
-    if (hf_open(words[0], &options, &host.store, &err) != HF_OK) {
-        report(&err);
-        goto done;
-    }
-    for (int i = 0; i < layers_count; i++) {
-        if (hf_use_file(host.store, layers[i], (hf_text){0}, &err) == HF_OK) continue;
-        report(&err);
-        goto done;
-    }
-    host.reply.event = send_event;
-    host.reply.data = &host;
-    status = play(&host, words + 1, words_count - 1);
-
-done:
     reply_free(&host.reply);
-    text_free(&host.message_id);
-    hf_close(host.store);
+    turn_free(&host.turn);
+    text_free(&host.mishaps.text);
+    hf_close(host.turn.store);
     free(words);
     free(layers);
     return status;

@@ -37,7 +37,7 @@ long json_long(hf_text value);
 char *json_decode(hf_text string);
 
 /* Text that grows. It ends in NUL once anything was put in; zero it before its first use. A program
- * this small ends when memory does: the reply that it was receiving stays reserved. */
+ * this small ends when memory does: the reply that it was receiving is recovered at its next start. */
 struct text {
     char *data;
     size_t size;

@@ -91,6 +91,16 @@ static void send_block(struct reply *reply, const char *event, const struct bloc
     send_event(reply, event);
 }
 
+static bool is_text(hf_text key) {
+    return key.size == 4 && memcmp(key.data, "text", 4) == 0;
+}
+
+/* Blocks of other types may have a text too, which is not the answer's. */
+static void send_text(struct reply *reply, const struct block *block, hf_text escaped) {
+    const struct field *type = find_field(block, hf_text_of("type"));
+    if (type != NULL && is_text(text_view(&type->value))) reply->text(reply->data, escaped);
+}
+
 void reply_begin(struct reply *reply, hf_text id) {
     for (size_t i = 0; i < reply->count; i++)
         clear_block(&reply->blocks[i]);
@@ -124,6 +134,8 @@ struct block *reply_open(struct reply *reply, long index, long part, hf_text obj
     struct block *block = &reply->blocks[reply->count++];
     *block = (struct block){.index = index, .part = part};
     reply_replace(block, object);
+    const struct field *text = find_field(block, hf_text_of("text"));
+    if (text != NULL) send_text(reply, block, text_view(&text->value));
     send_block(reply, "content_block_start", block);
     return block;
 }
@@ -151,6 +163,7 @@ void reply_grow(struct reply *reply, struct block *block, hf_text delta) {
             text_add(&field->value, value);
         } else if (field != NULL && field->kind == FIELD_STRING) {
             text_add(&field->value, json_body(value)); /* nothing where it is no string */
+            if (is_text(key)) send_text(reply, block, json_body(value));
         } else {
             set_field(block, key, value);
         }

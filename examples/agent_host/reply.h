@@ -26,8 +26,13 @@ struct block {
 /* Where the events go: `members` is the inside of a JSON object on one line. */
 typedef void (*reply_event_fn)(void *data, const char *event, hf_text members);
 
+/* Where the text of the answer goes, piece by piece, each before the event about it: what stands between the
+ * quotes of a JSON string. */
+typedef void (*reply_text_fn)(void *data, hf_text escaped);
+
 struct reply {
     reply_event_fn event;
+    reply_text_fn text;
     void *data;
     bool open;               /* it began, and is not stored yet */
     bool ended;              /* the provider said that it is complete */

@@ -3,168 +3,40 @@
 
 local holdfast = require "holdfast"
 local json = holdfast.json
+local host = dofile((debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "agent_host_support.lua")
 
-local examples = (os.getenv("HOLDFAST_BUILD_DIR") or "build/default") .. "/examples/"
-
--- ---- Files and programs ---------------------------------------------------------------------------
-
-local function quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
-local function output_of(command)
-  local pipe <close> = assert(io.popen(command))
-  return pipe:read("a")
-end
-
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read("a")
-end
-
-local function write(path, text)
-  local file <close> = assert(io.open(path, "wb"))
-  assert(file:write(text))
-end
-
+local read, write, run, output_of = host.read, host.write, host.run, host.output_of
+local stored, replies, types_of = host.stored, host.replies, host.types_of
+local anthropic, chat, responses_api = host.anthropic, host.chat, host.responses_api
 local folder
-
-local function run(program, ...)
-  local words = {quote(examples .. program)}
-  for _, word in ipairs{...} do words[#words + 1] = quote(word) end
-  local out, err = folder .. "/out", folder .. "/err"
-  local _, _, status = os.execute(table.concat(words, " ") .. " >" .. quote(out) .. " 2>" .. quote(err))
-  return {status = status, out = read(out), err = read(err)}
-end
-
-local function stored(store_path, conversation)
-  local store <close> = holdfast.open(store_path)
-  return store:list{conversationId = conversation or "demo", limit = 1000}.messages
-end
-
-local function replies(messages)
-  local found = {}
-  for _, message in ipairs(messages) do
-    if message.role == "assistant" then found[#found + 1] = message end
-  end
-  return found
-end
-
-local function events_of(out)
-  local events = {}
-  local stream = out:match("^(.-)%-%-%- conversation ") or out
-  for event, data in stream:gmatch("event: ([^\n]*)\ndata: ([^\n]*)\n\n") do
-    events[#events + 1] = {event = event, data = json.decode(data)}
-  end
-  return events, stream
-end
-
--- ---- What a stream holds, read from its chunks without the program -------------------------------------
-
-local function chunks_of(path)
-  local chunks = {}
-  for line in io.lines(path) do
-    if line:find("%S") then chunks[#chunks + 1] = json.decode(line) end
-  end
-  return chunks
-end
-
-local function value(maybe_null)
-  if maybe_null == holdfast.null then return nil end
-  return maybe_null
-end
-
--- For each response, in order: its text, and the inputs of its tools by the id of the call.
-local function expected_of(chunks)
-  local responses, chat_id, calls = {}, nil, {}
-  local function last() return responses[#responses] end
-  local function begin()
-    responses[#responses + 1] = {text = "", inputs = {}}
-    calls = {}
-  end
-  for _, chunk in ipairs(chunks) do
-    local kind, delta = chunk.type, value(chunk.delta)
-    if kind == "message_start" or kind == "response.created" then begin() end
-    if kind == "content_block_start" and chunk.content_block.id then
-      calls[chunk.index] = chunk.content_block.id
-      last().inputs[chunk.content_block.id] = ""
-    elseif kind == "content_block_delta" and delta.type == "text_delta" then
-      last().text = last().text .. delta.text
-    elseif kind == "content_block_delta" and delta.type == "input_json_delta" then
-      local id = calls[chunk.index]
-      last().inputs[id] = last().inputs[id] .. delta.partial_json
-    elseif kind == "response.output_text.delta" then
-      last().text = last().text .. delta
-    elseif kind == "response.output_item.added" and chunk.item.type == "function_call" then
-      calls[chunk.output_index] = chunk.item.call_id
-      last().inputs[chunk.item.call_id] = ""
-    elseif kind == "response.function_call_arguments.delta" then
-      local id = calls[chunk.output_index]
-      last().inputs[id] = last().inputs[id] .. delta
-    end
-    for _, choice in ipairs(chunk.choices or {}) do
-      if chunk.id ~= chat_id then
-        chat_id = chunk.id
-        begin()
-      end
-      last().text = last().text .. (value(choice.delta.content) or "")
-      for _, call in ipairs(value(choice.delta.tool_calls) or {}) do
-        if call.id then
-          calls[call.index] = call.id
-          last().inputs[call.id] = ""
-        end
-        local id = calls[call.index]
-        last().inputs[id] = last().inputs[id] .. call["function"].arguments
-      end
-    end
-  end
-  return responses
-end
-
-local function types_of(message)
-  local types = {}
-  for i, block in ipairs(json.decode(message.content)) do types[i] = block.type end
-  return types
-end
-
-local function streams()
-  local found = {}
-  local list = output_of("ls -d examples/data/streams/*.chunks.txt ../shared/data/streams/*.chunks.txt 2>/dev/null")
-  for path in list:gmatch("[^\n]+") do
-    found[#found + 1] = path
-  end
-  return found
-end
-
-local anthropic = "examples/data/streams/anthropic-weather.chunks.txt"
-local chat = "examples/data/streams/openai-chat-tea.chunks.txt"
-local responses_api = "examples/data/streams/openai-responses-sums.chunks.txt"
 
 describe("agent_host", function()
   local store_path
 
   before_each(function()
-    folder = output_of("mktemp -d"):match("[^\n]+")
+    folder = host.make_folder()
     store_path = folder .. "/chat.db"
   end)
 
-  after_each(function()
-    os.execute("rm -rf " .. quote(folder))
-  end)
+  after_each(host.clean)
 
   it("finds the streams of the examples", function()
-    assert.is_true(#streams() >= 3)
+    assert.is_true(#host.streams() >= 3)
   end)
 
-  for _, path in ipairs(streams()) do
+  for _, path in ipairs(host.streams()) do
     describe("with " .. path:match("[^/]+$"), function()
-      local ran, messages, found, expected
+      local ran, messages, found, reads, expected
 
-      before_each(function()
-        ran = run("agent_host", store_path, path)
-        messages = stored(store_path)
+      setup(function()
+        local played = host.make_folder() .. "/played.db"
+        ran = run("agent_host", played, path, "--drop", "2")
+        messages = stored(played)
         found = replies(messages)
-        expected = expected_of(chunks_of(path))
+        reads = {}
+        for i, message in ipairs(found) do reads[i] = host.ask(played, {op = "read", messageId = message.id}) end
+        expected = host.expected_of(host.chunks_of(path))
+        host.clean()
       end)
 
       it("ends well and says nothing on standard error", function()
@@ -214,8 +86,8 @@ describe("agent_host", function()
       end)
 
       it("prints only events that bear the message's id, from message_start to message_stop", function()
-        local events, stream = events_of(ran.out)
-        local _, lines = stream:gsub("\n", "")
+        local events, stream = host.events_of(ran.out)
+        local _, lines = stream:gsub("%f[^\n]: [^\n]*\n\n", ""):gsub("\n", "") -- comments aside
         assert.are.equal(3 * #events, lines)
         local at, open = 0, false
         for _, event in ipairs(events) do
@@ -230,12 +102,44 @@ describe("agent_host", function()
 
       it("streams the text that it stores", function()
         local text, at = {}, 0
-        for _, event in ipairs(events_of(ran.out)) do
+        for _, event in ipairs(host.events_of(ran.out)) do
           if event.event == "message_start" then at = at + 1 end
           local delta = event.data.delta
           if delta and delta.type == "text_delta" then text[at] = (text[at] or "") .. delta.text end
         end
         for i, response in ipairs(expected) do assert.are.equal(response.text, text[i] or "") end
+      end)
+
+      it("numbers the pieces of text, each in the event that brings it", function()
+        local at, seq = 0, 0
+        for _, event in ipairs(host.events_of(ran.out)) do
+          if event.event == "message_start" then at, seq = at + 1, 0 end
+          local delta = event.data.delta
+          if delta and delta.type == "text_delta" then
+            seq = seq + 1
+            assert.are.equal(expected[at].pieces[seq], delta.text)
+          end
+          assert.are.equal(seq, event.data.seq)
+          if event.event == "message_stop" then assert.are.equal(#expected[at].pieces, seq) end
+        end
+        for i, answer in ipairs(reads) do
+          assert.are.same({"final", 0, #expected[i].pieces}, {answer.state, #answer.deltas, answer.seq})
+        end
+      end)
+
+      it("gives a client that lost its connection all of the text", function()
+        local lost, back, texts = 0, 0, {}
+        for note in ran.out:gmatch("\n: ([^\n]*)") do
+          if note == "the client lost its connection after 2" then lost = lost + 1 end
+          if note:find("^the client is back, it saw 2: read gives it ") then back = back + 1 end
+          texts[#texts + 1] = note:match("^the client has (.*)")
+        end
+        local long = 0
+        for i, response in ipairs(expected) do
+          assert.are.equal(response.text, json.decode(texts[i]))
+          if #response.pieces >= 2 then long = long + 1 end
+        end
+        assert.are.same({long, long}, {lost, back})
       end)
 
       it("prints the conversation at the end", function()
@@ -404,20 +308,24 @@ describe("agent_host", function()
     assert.are.equal(0, #stored(store_path))
   end)
 
-  it("leaves a reply reserved whose content a layer refuses", function()
+  it("leaves a reply as it was streamed where a layer refuses its content", function()
     local layer = folder .. "/closed.lua"
     write(layer, 'return {ops = {"updateContent"}, handle = function() error("no more room") end}')
     local ran = run("agent_host", store_path, chat, "--use", layer)
     assert.are.equal(1, ran.status)
     assert.is_truthy(ran.err:find("agent_host: batch: middleware, from layer closed: ops[0]: ", 1, true))
     assert.is_nil(ran.out:find("event: message_stop", 1, true))
-    assert.are.equal("[]", replies(stored(store_path))[1].content)
+    local message = replies(stored(store_path))[1]
+    assert.are.same({"interrupted", "The kettle is on; I set two timers. ☕"}, {message.state, message.content})
   end)
 
   it("ends with 2 on wrong usage and with 3 where a layer or the store cannot be opened", function()
     assert.are.equal(2, run("agent_host", store_path).status)
     assert.are.equal(2, run("agent_host", store_path, chat, "--use").status)
     assert.are.equal(2, run("agent_host", store_path, chat, "--colour").status)
+    assert.are.equal(2, run("agent_host", store_path, chat, "--drop", "0").status)
+    assert.are.equal(2, run("agent_host", store_path, chat, "--cancel", "2nd").status)
+    assert.are.equal(2, run("agent_host", store_path, chat, "--crash", "").status)
     assert.are.equal(0, run("agent_host", "--help").status)
     assert.are.equal(3, run("agent_host", store_path, chat, "--use", folder .. "/none.lua").status)
     assert.are.equal(3, run("agent_host", folder .. "/no/such/folder.db", chat).status)
@@ -499,12 +407,10 @@ end)
 
 describe("embed", function()
   before_each(function()
-    folder = output_of("mktemp -d"):match("[^\n]+")
+    folder = host.make_folder()
   end)
 
-  after_each(function()
-    os.execute("rm -rf " .. quote(folder))
-  end)
+  after_each(host.clean)
 
   it("stores two messages with the metadata that its layer adds, and lists them", function()
     local path = folder .. "/embed.db"
