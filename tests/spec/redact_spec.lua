@@ -16,6 +16,7 @@ local samples = {
   "-----BEGIN RSA PRIVATE KEY-----\n" .. letters(32) .. "\n-----END RSA PRIVATE KEY-----",
   "-----BEGIN PRIVATE KEY-----\\n" .. letters(32) .. "\\n-----END PRIVATE KEY-----",
 }
+local effort = os.getenv "HOLDFAST_GC" and 1 or 10 -- where the collector is kept at work, all takes longer
 local needles = {"aB3dE", "A1A1A1", "123456789012"}
 local BLOCK = "%-%-%-%-%-BEGIN [%u ]-PRIVATE KEY%-%-%-%-%-"
 
@@ -63,7 +64,7 @@ describe("a text in pieces", function()
       for i, first in ipairs(cuts(text)) do
         local _, joined = in_pieces(feed, {text:sub(1, first), text:sub(first + 1)})
         assert.are.equal("key=[redacted]. Grüße", joined, text:sub(1, first))
-        for j = i + 1, #cuts(text), 7 do
+        for j = i + 1, #cuts(text), 70 // effort do
           local second = cuts(text)[j]
           _, joined = in_pieces(feed, {text:sub(1, first), text:sub(first + 1, second), text:sub(second + 1)})
           assert.are.equal("key=[redacted]. Grüße", joined, text:sub(1, first) .. "|" .. text:sub(first + 1, second))
@@ -84,7 +85,7 @@ describe("a text in pieces", function()
       cleaners[i] = {secrets.cleaner(list, "[redacted]")}
     end
     math.randomseed(7)
-    for round = 1, 3000 do
+    for round = 1, 300 * effort do
       local clean, feed = table.unpack(cleaners[round % 3 + 1])
       local text = ""
       for _ = 1, math.random(8) do
@@ -276,7 +277,7 @@ describe("redact on a stream", function()
       end
       for i, first in ipairs(cuts(text)) do
         stream {text:sub(1, first), text:sub(first + 1)}
-        local second = cuts(text)[i + 1 + i * 5 % 17]
+        local second = (effort > 1 or i % 5 == 0) and cuts(text)[i + 1 + i * 5 % 17]
         if second then stream {text:sub(1, first), text:sub(first + 1, second), text:sub(second + 1)} end
       end
       local characters = {}
@@ -523,7 +524,7 @@ describe("redact on a stream", function()
     math.randomseed(11)
     local store, shut = open(), false
     store:use(gate(function() return shut end))
-    for round = 1, 60 do
+    for round = 1, 6 * effort do
       local id, text, seq = "r" .. round, "", 0
       store:reserve {conversationId = "c1", messageId = id, role = "assistant"}
       for _ = 1, math.random(30) do
