@@ -2,16 +2,20 @@
  * sync that succeeds is not passed on: the tests look at what SQLite was told, not at power cuts. */
 #include "support/fault_vfs.h"
 
+#include <signal.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct shim {
     sqlite3_file base;
     sqlite3_file *real; /* right behind */
+    bool wal;
 } shim;
 
 static sqlite3_vfs vfs;
 static sqlite3_vfs *real_vfs;
+static long wal_bytes;
 static struct {
     fault_kind kind;
     int rc;
@@ -32,14 +36,23 @@ long fault_vfs_failed(void) {
     return plan.failed;
 }
 
+long fault_vfs_wal_bytes(void) {
+    long bytes = wal_bytes;
+    wal_bytes = 0;
+    return bytes;
+}
+
 static int fails(fault_kind kind) {
-    if (plan.times == 0 || plan.kind != kind) return SQLITE_OK;
+    bool meant =
+        plan.kind == kind || (plan.kind == FAULT_ANY && kind != FAULT_READ && kind != FAULT_RESERVED);
+    if (plan.times == 0 || !meant) return SQLITE_OK;
     if (plan.before > 0) {
         plan.before--;
         return SQLITE_OK;
     }
     plan.times--;
     plan.failed++;
+    if (plan.rc == FAULT_DEATH && kind != FAULT_WRITE) raise(SIGKILL);
     return plan.rc;
 }
 
@@ -58,8 +71,10 @@ static int shim_read(sqlite3_file *file, void *data, int size, sqlite3_int64 at)
 /* A write that fails has half happened. */
 static int shim_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 at) {
     int rc = fails(FAULT_WRITE);
+    if (((shim *)file)->wal) wal_bytes += size;
     if (rc == SQLITE_OK) return PASS(file, xWrite, data, size, at);
     PASS(file, xWrite, data, size / 2, at);
+    if (rc == FAULT_DEATH) raise(SIGKILL);
     return rc;
 }
 
@@ -83,6 +98,7 @@ static int shim_lock(sqlite3_file *file, int level) {
 }
 
 static int shim_unlock(sqlite3_file *file, int level) {
+    fails(FAULT_STEP);
     return PASS(file, xUnlock, level);
 }
 
@@ -108,12 +124,13 @@ static int shim_map(sqlite3_file *file, int region, int size, int extend, void v
 }
 
 static int shim_shm_lock(sqlite3_file *file, int offset, int count, int flags) {
-    int rc = (flags & SQLITE_SHM_LOCK) != 0 ? fails(FAULT_LOCK) : SQLITE_OK;
+    int rc = fails((flags & SQLITE_SHM_LOCK) != 0 ? FAULT_LOCK : FAULT_STEP);
     if (rc == SQLITE_OK && offset == 0 && (flags & SQLITE_SHM_LOCK) != 0) rc = fails(FAULT_WRITER);
     return rc != SQLITE_OK ? rc : PASS(file, xShmLock, offset, count, flags);
 }
 
 static void shim_barrier(sqlite3_file *file) {
+    fails(FAULT_STEP);
     REAL(file)->pMethods->xShmBarrier(REAL(file));
 }
 
@@ -141,6 +158,12 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = shim_unmap,
 };
 
+static int shim_delete(sqlite3_vfs *self, const char *name, int sync) {
+    (void)self;
+    fails(FAULT_STEP);
+    return real_vfs->xDelete(real_vfs, name, sync);
+}
+
 static int shim_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, int flags, int *out) {
     shim *opened = (shim *)file;
     (void)self;
@@ -149,6 +172,7 @@ static int shim_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, in
     if (rc != SQLITE_OK) return rc;
     opened->real = (sqlite3_file *)(opened + 1);
     opened->real->pMethods = NULL;
+    opened->wal = (flags & SQLITE_OPEN_WAL) != 0;
     rc = real_vfs->xOpen(real_vfs, name, opened->real, flags, out);
     if (opened->real->pMethods != NULL) opened->base.pMethods = &methods;
     return rc;
@@ -161,5 +185,6 @@ void fault_vfs_install(void) {
     vfs.zName = "fault";
     vfs.szOsFile = (int)sizeof(shim) + real_vfs->szOsFile;
     vfs.xOpen = shim_open;
+    vfs.xDelete = shim_delete;
     sqlite3_vfs_register(&vfs, 1);
 }

@@ -11,7 +11,12 @@ typedef enum fault_kind {
     FAULT_WRITER,   /* the lock of who writes to the WAL */
     FAULT_RESERVED, /* the question whether a lock is held */
     FAULT_OPEN,
+    FAULT_STEP, /* an unlock, a memory barrier, a deletion: for FAULT_DEATH alone */
+    FAULT_ANY,  /* all that others may see: no reading and no asking */
 } fault_kind;
+
+/* In place of a result code: the process ends there, as by kill -9. Of a write one half has happened. */
+#define FAULT_DEATH (-1)
 
 /* Puts it under everything that is opened afterwards. */
 void fault_vfs_install(void);
@@ -21,5 +26,8 @@ void fault_vfs_plan(fault_kind kind, int rc, long nth, long times);
 
 /* Ends the plan. How many calls have failed. */
 long fault_vfs_failed(void);
+
+/* The bytes that were written to WALs since it was asked last. */
+long fault_vfs_wal_bytes(void);
 
 #endif
