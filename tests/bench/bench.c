@@ -7,17 +7,10 @@
  */
 #define _XOPEN_SOURCE 700
 
-#include <errno.h>
 #include <sqlite3.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/uuid.h"
-#include "holdfast.h"
+#include "bench/bench.h"
 
 enum { ROWS = 1000 }; /* for the cases that read */
 
@@ -57,16 +50,6 @@ struct subject {
     double *slices;      /* the median of each round's steps, ns */
     double total, steps; /* of all rounds, ns */
 };
-
-static void die(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("bench: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
 
 /* ---- Steps ------------------------------------------------------------------------------------- */
 
@@ -156,12 +139,6 @@ static const bench_case cases[] = {
 enum { CASES = sizeof cases / sizeof *cases };
 
 /* ---- Stores ------------------------------------------------------------------------------------ */
-
-static void *allocate(size_t count, size_t size) {
-    void *memory = calloc(count, size);
-    if (memory == NULL) die("out of memory");
-    return memory;
-}
 
 /* English enough for a pattern, and the same in every run. */
 static char *make_content(size_t size) {
@@ -257,41 +234,19 @@ static void open_subject(subject *s, const char *folder) {
 }
 
 static void close_subject(subject *s) {
-    static const char *const endings[] = {"", "-wal", "-shm"};
     sqlite3_finalize(s->begin);
     sqlite3_finalize(s->insert);
     sqlite3_finalize(s->update);
     sqlite3_finalize(s->commit);
     if (sqlite3_close(s->db) != SQLITE_OK) die("%s: the database stays open", s->is->name);
     hf_close(s->store);
-    for (int i = 0; i < 3; i++) {
-        char path[sizeof s->path + 8];
-        snprintf(path, sizeof path, "%s%s", s->path, endings[i]);
-        unlink(path);
-    }
+    remove_database(s->path);
     free(s->content);
     free(s->ids);
     free(s->slices);
 }
 
 /* ---- Rounds ------------------------------------------------------------------------------------ */
-
-static double now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b) {
-    const double *left = a, *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
-/* The value below which `share` of the values lie; sorts them. */
-static double quantile(double *values, size_t count, double share) {
-    qsort(values, count, sizeof *values, compare);
-    return values[(size_t)(share * (double)(count - 1) + 0.5)];
-}
 
 /* One slice of a case. Its first step, which finds the caches full of another case, does not count. */
 static double run_slice(subject *s, double *spent, size_t steps) {
@@ -372,13 +327,6 @@ static size_t choose(subject *all, char **names, subject **chosen) {
     return count;
 }
 
-static size_t number(const char *text) {
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*end != '\0' || value < 1 || value > 1000000) die("expected a number from 1, found \"%s\"", text);
-    return (size_t)value;
-}
-
 int main(int argc, char **argv) {
     static subject all[CASES];
     subject *chosen[CASES], *order[CASES];
@@ -392,10 +340,8 @@ int main(int argc, char **argv) {
         else
             die("usage: bench [-r ROUNDS] [-s STEPS] [CASE...]");
     }
-    const char *parent = getenv("TMPDIR");
     char folder[64];
-    snprintf(folder, sizeof folder, "%s/holdfast-bench-XXXXXX", parent != NULL ? parent : "/tmp");
-    if (mkdtemp(folder) == NULL) die("%s: %s", folder, strerror(errno));
+    make_folder(folder, sizeof folder);
 
     for (size_t i = 0; i < CASES; i++)
         all[i].is = &cases[i];
