@@ -69,6 +69,11 @@ static void take_event(void *data, const char *event, hf_text members) {
     text_free(&object);
 }
 
+/* The text comes once more in the events. */
+static void leave_text(void *data, hf_text escaped) {
+    (void)data, (void)escaped;
+}
+
 /* Ends the reply that is open, as the next one of `streams`. */
 static size_t end_reply(const char *path, struct reply *reply, stream *open, stream **streams, size_t count) {
     struct text content = {0};
@@ -87,7 +92,7 @@ static size_t end_reply(const char *path, struct reply *reply, stream *open, str
 
 static size_t load_file(const char *path, stream **streams, size_t count) {
     stream open = {0};
-    struct reply reply = {.event = take_event, .data = &open};
+    struct reply reply = {.event = take_event, .text = leave_text, .data = &open};
     struct text failure = {0};
     char *line = NULL;
     size_t room = 0, before = count;
