@@ -594,6 +594,25 @@ HF_API int hf_reload(hf_store *store, hf_error *err);
  */
 HF_API int hf_view_rebuild(hf_store *store, int64_t *conversations, hf_error *err);
 
+/*
+ * Looks the store at `path` over, without opening it as hf_open does: nothing is made, migrated or settled. With
+ * `repair` 0 it only reads, beside whoever uses the store; else it repairs what can be in one transaction, and writers
+ * wait for it meanwhile. The report is JSON on one line:
+ *
+ *   {"findings":[{"check":"deadOwners","level":"warn","message":"2 reserved or ...","count":2,"example":"m7"},...],
+ *    "ok":false}
+ *
+ * `level` is "ok", "warn" (the store works, and something in it ought to be looked after) or "error". `count` and
+ * `example`, an id, are there where they make sense; `repaired` is true where it was. `ok` says that nothing is wrong,
+ * or is no more. Looked at are: integrity, version, tables, anchors, deadOwners, interrupted, ownerFiles, index,
+ * orphans, orphanMarks, foreignKeys, owners, deltas, streams, indexEntries, indexTexts, unindexed, conversations,
+ * messages, wal. What SQLite itself calls damaged is never repaired, and nothing else is looked at then: restore a backup.
+ *
+ * HF_CORRUPT: no store of Holdfast, or one of a newer version, as hf_open; or a repair failed, and all was undone.
+ * HF_BUSY, HF_IO, HF_FULL, HF_READONLY: as SQLite found them. HF_MISUSE: ":memory:", or no path. Any thread. Since 0.1.
+ */
+HF_API int hf_doctor_json(const char *path, int repair, hf_json *out, hf_error *err);
+
 /* `err` as one line of JSON, {"code":...,"message":...,...} with the keys of Lua's error tables; what
  * is empty is left out. HF_MEMORY; HF_MISUSE for NULL. Any thread. Since 0.1. */
 HF_API int hf_error_json(const hf_error *err, hf_json *out);

@@ -36,12 +36,21 @@ typedef struct hf__cli {
     const char *view;  /* the folder of --view, or NULL */
     hf_durability durability;
     size_t max_batch; /* 0: what the engine takes by default */
-    bool atomic, json, watch;
+    bool atomic, json, watch, follow, final, abort, repair;
+    int64_t after;            /* a seq */
+    int64_t limit;            /* 0: what the op takes by default */
+    const char *conversation; /* or NULL */
 } hf__cli;
 
 /* Opens the store with its layers. A store that does not exist is made only where `create` is set.
  * Returns 0, or the exit status after saying what is wrong. */
 int hf__cli_open(const hf__cli *cli, bool create, hf_store **out);
+
+/* Checks that there is a file for a store. Returns 0 or the exit status, as above. */
+int hf__cli_check_store(const hf__cli *cli);
+
+/* Says what is wrong with a file, and which, unless the message begins with that. */
+void hf__cli_note_file(const char *option, const char *path, const char *message);
 
 /* Checks that the files named on the command line can be read. Returns 0 or the exit status, as above. */
 int hf__cli_check_files(const hf__cli *cli);
@@ -53,6 +62,10 @@ bool hf__cli_batch_index(hf_error *err, size_t *index);
 int hf__cli_run(const hf__cli *cli);
 int hf__cli_ls(const hf__cli *cli);
 int hf__cli_show(const hf__cli *cli);
+int hf__cli_search(const hf__cli *cli);
+int hf__cli_tail(const hf__cli *cli);
+int hf__cli_recover(const hf__cli *cli);
+int hf__cli_doctor(const hf__cli *cli);
 int hf__cli_import(const hf__cli *cli);
 int hf__cli_export(const hf__cli *cli);
 int hf__cli_explain(const hf__cli *cli);

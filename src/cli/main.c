@@ -26,7 +26,14 @@ enum {
     TRACE = 32,
     WATCH = 64,
     VIEW = 128,
-    NO_STORE = 256,
+    AFTER = 256,
+    FOLLOW = 512,
+    CONVERSATION = 1024,
+    LIMIT = 2048,
+    FINAL = 4096,
+    ABORT = 8192,
+    REPAIR = 16384,
+    NO_STORE = 32768,
 };
 
 static const struct option options[] = {
@@ -38,6 +45,13 @@ static const struct option options[] = {
     {"trace", required_argument, NULL, TRACE},
     {"watch", no_argument, NULL, WATCH},
     {"view", required_argument, NULL, VIEW},
+    {"after", required_argument, NULL, AFTER},
+    {"follow", no_argument, NULL, FOLLOW},
+    {"conversation", required_argument, NULL, CONVERSATION},
+    {"limit", required_argument, NULL, LIMIT},
+    {"final", no_argument, NULL, FINAL},
+    {"abort", no_argument, NULL, ABORT},
+    {"repair", no_argument, NULL, REPAIR},
     {NULL, 0, NULL, 0},
 };
 
@@ -60,6 +74,13 @@ static const struct {
             "                      where one does not load, the old ones go on\n"},
     {VIEW, "  --view DIR          the folder of the disk view: text files beside the store, a line for each\n"
            "                      message that was added with syncToDisk\n"},
+    {AFTER, "  --after N           leave out the deltas through seq N, which were seen already\n"},
+    {FOLLOW, "  --follow            go on until the message is final, aborted or interrupted\n"},
+    {CONVERSATION, "  --conversation ID   look in that conversation only\n"},
+    {LIMIT, "  --limit N           print N hits at most; 20 where it is left out\n"},
+    {FINAL, "  --final             make them final, with the text that they have\n"},
+    {ABORT, "  --abort             abort them\n"},
+    {REPAIR, "  --repair            repair what can be\n"},
     {JSON, "  --json              print one JSON object a line\n"},
     {HELP, "  --help              print this\n"},
 };
@@ -85,9 +106,36 @@ static const struct command {
      "way out, how long it took, and what would have been stored. Exits with 1 where the op would fail.\n"},
     {"ls", "STORE", "list the conversations", USE | JSON | HELP, 0, 0, hf__cli_ls,
      "Lists the conversations, newest activity first: id, time of the last change (UTC) and title,\n"
-     "separated by tabs.\n"},
+     "separated by tabs; and behind another tab \"unseen\", where the newest answer was not seen yet, and\n"
+     "\"fork of ID\".\n"},
     {"show", "STORE CONVERSATION", "show the messages of a conversation", USE | JSON | HELP, 1, 1,
-     hf__cli_show, "Prints the messages of a conversation, oldest first.\n"},
+     hf__cli_show,
+     "Prints the messages of a conversation, oldest first; of one that is not final its state, and the\n"
+     "text so far.\n"},
+    {"search", "STORE QUERY", "find messages by their words", CONVERSATION | LIMIT | JSON | HELP, 1, 1,
+     hf__cli_search,
+     "Prints the messages that have all the words, best first: conversation, message, role, time (UTC)\n"
+     "and the words around what was found, separated by tabs. QUERY may also say \"a phrase\", wor*, and\n"
+     "AND, OR, NOT, as FTS5 of SQLite reads them. No hits are no failure.\n"},
+    {"tail", "STORE MESSAGE", "print what a message has got so far", AFTER | FOLLOW | JSON | HELP, 1, 1,
+     hf__cli_tail,
+     "Prints the text that a message has got so far as it is, so that a file of it is the content; and on\n"
+     "standard error the message's state and its last seq. With --follow also what comes, until the\n"
+     "message is settled. Whoever writes it is left alone; where the writer dies, the message is found\n"
+     "interrupted within a second or two.\n"
+     "\n"
+     "A final message has no deltas any more. What of its content was not printed yet is; but where the\n"
+     "content does not go on from what was printed, or --after says that an unknown part was seen, that\n"
+     "is said and the exit status is 1: print it anew without --after.\n"
+     "\n"
+     "With --json a line for each delta, {\"seq\":N,\"delta\":...}, and at the end one of the state,\n"
+     "{\"state\":...,\"seq\":N}, which for a final message bears its whole \"content\" as well.\n"},
+    {"recover", "STORE [MESSAGE]...", "settle interrupted messages", FINAL | ABORT | USE | JSON | HELP, 0,
+     SIZE_MAX, hf__cli_recover,
+     "Lists the messages that were being written when their writer died: message, conversation, role,\n"
+     "bytes, last seq, time (UTC) and state, separated by tabs; all of them, or those that are named.\n"
+     "With --final or --abort they are settled, and listed with their new state. Layers see that as\n"
+     "updateContent and abort.\n"},
     {"import", "STORE FILE...", "store chat histories", USE | DURABILITY | TRACE | HELP, 1, SIZE_MAX,
      hf__cli_import,
      "Stores chat histories: JSON lines of {\"id\",\"title\",\"messages\":[{\"role\",\"content\",...}]}.\n"
@@ -108,6 +156,16 @@ static const struct command {
      "messages, one JSON line each, in messages.jsonl, and a meta.json beside them. Each file takes the\n"
      "place of the old one at once. Folders of conversations that are gone are removed; what the view\n"
      "did not write stays as it is.\n"},
+    {"doctor", "STORE", "look a store over", REPAIR | JSON | HELP, 0, 0, hf__cli_doctor,
+     "Looks at the file's integrity, the version, messages of writers that died, the search index, rows\n"
+     "that refer to what is gone, streams with gaps, rows that cannot be read, and the WAL, and prints a\n"
+     "line for each. It only reads, and may be run while the store is used.\n"
+     "\n"
+     "With --repair it settles what dead writers left, makes the search index anew where it is wrong, and\n"
+     "deletes what belongs to nothing, all in one transaction, for which other writers have to wait. What\n"
+     "SQLite calls damaged is not repaired: restore a backup. Make a copy first.\n"
+     "\n"
+     "Exits with 0 where nothing is wrong, or is no more; 1 where something is; 3 where it is no store.\n"},
     {"check", "FILE[=JSON]...", "check middleware files", HELP | NO_STORE, 1, SIZE_MAX, hf__cli_check,
      "Loads each middleware file, looks for names that the sandbox does not have, runs every kind of op\n"
      "through it in stores of its own, and prints what is wrong as FILE:LINE: MESSAGE. JSON is the\n"
@@ -174,6 +232,17 @@ static int print_version(void) {
 
 /* ---- The command line -------------------------------------------------------------------------- */
 
+/* Takes a number from `least` on; false where the value is none, which has then been said. */
+static bool read_number(const struct command *command, const char *name, int64_t least, int64_t *out) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(optarg, &end, 10);
+    *out = number;
+    if (errno == 0 && end != optarg && *end == '\0' && number >= least) return true;
+    hf__out_note("%s: --%s is a number from %d on, not \"%s\"", command->name, name, (int)least, optarg);
+    return false;
+}
+
 /* Reads the command line into `cli`; false where it is wrong, which has then been said. `help` is set
  * where it asks for that and nothing else counts. */
 static bool read_command_line(const struct command *command, int argc, char **argv, hf__cli *cli,
@@ -196,6 +265,13 @@ static bool read_command_line(const struct command *command, int argc, char **ar
         if (option == WATCH) cli->watch = true;
         if (option == ATOMIC) cli->atomic = true;
         if (option == JSON) cli->json = true;
+        if (option == FOLLOW) cli->follow = true;
+        if (option == REPAIR) cli->repair = true;
+        if (option == FINAL) cli->final = true;
+        if (option == ABORT) cli->abort = true;
+        if (option == CONVERSATION) cli->conversation = optarg;
+        if (option == AFTER && !read_number(command, "after", 0, &cli->after)) return false;
+        if (option == LIMIT && !read_number(command, "limit", 1, &cli->limit)) return false;
         if (option == DURABILITY) {
             if (strcmp(optarg, "full") != 0 && strcmp(optarg, "normal") != 0) {
                 hf__out_note("%s: --durability is full or normal, not \"%s\"", command->name, optarg);
@@ -203,6 +279,10 @@ static bool read_command_line(const struct command *command, int argc, char **ar
             }
             cli->durability = optarg[0] == 'f' ? HF_DURABILITY_FULL : HF_DURABILITY_NORMAL;
         }
+    }
+    if (cli->final && cli->abort) {
+        hf__out_note("%s: --final and --abort are two ways to settle a message: choose one", command->name);
+        return false;
     }
     size_t given = (size_t)(argc - optind);
     if (!(command->options & NO_STORE)) {
@@ -290,11 +370,21 @@ hf__use hf__use_of(char *argument) {
     return (hf__use){argument, config + 1};
 }
 
-/* Says what is wrong with a file, and which, unless the message begins with that. */
-static void note_file(const char *option, const char *path, const char *message) {
+void hf__cli_note_file(const char *option, const char *path, const char *message) {
     size_t size = strlen(path);
     bool named = strncmp(message, path, size) == 0 && message[size] == ':';
     hf__out_note("%s%s%s%s", option, named ? "" : path, named ? "" : ": ", message);
+}
+
+int hf__cli_check_store(const hf__cli *cli) {
+    struct stat file;
+    if (stat(cli->store, &file) != 0)
+        hf__out_note("%s: %s", cli->store, errno == ENOENT ? "there is no such store" : strerror(errno));
+    else if (S_ISREG(file.st_mode) && file.st_size == 0)
+        hf__out_note("%s: there is no store in it, the file is empty", cli->store);
+    else
+        return HF__EXIT_OK;
+    return HF__EXIT_STORE;
 }
 
 int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
@@ -304,28 +394,21 @@ int hf__cli_open(const hf__cli *cli, bool create, hf_store **out) {
                            .max_batch = cli->max_batch,
                            .view_dir = cli->view,
                            .log = hf__out_log};
-    struct stat file;
-    if (!create && stat(cli->store, &file) != 0) {
-        hf__out_note("%s: %s", cli->store, errno == ENOENT ? "there is no such store" : strerror(errno));
-        return HF__EXIT_STORE;
-    }
-    if (!create && S_ISREG(file.st_mode) && file.st_size == 0) {
-        hf__out_note("%s: there is no store in it, the file is empty", cli->store);
-        return HF__EXIT_STORE;
-    }
+    int status = create ? HF__EXIT_OK : hf__cli_check_store(cli);
+    if (status != HF__EXIT_OK) return status;
     if (cli->trace != NULL && hf__out_trace_open(cli->trace) != 0) {
         hf__out_note("--trace %s: %s", cli->trace, strerror(errno));
         return HF__EXIT_USAGE;
     }
     if (cli->trace != NULL) settings.trace = hf__out_trace;
     if (hf_open(cli->store, &settings, out, &err) != HF_OK) {
-        note_file("", cli->store, err.message);
+        hf__cli_note_file("", cli->store, err.message);
         return HF__EXIT_STORE;
     }
     for (size_t i = 0; i < cli->uses_count; i++) {
         const hf__use *use = &cli->uses[i];
         if (hf_use_file(*out, use->path, hf_text_of(use->config), &err) == HF_OK) continue;
-        note_file("--use ", use->path, err.message);
+        hf__cli_note_file("--use ", use->path, err.message);
         hf_close(*out);
         *out = NULL;
         return HF__EXIT_STORE;

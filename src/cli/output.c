@@ -113,6 +113,24 @@ int hf__out_escaped(hf_text line) {
     return hf__out_line((hf_text){"", 0});
 }
 
+int hf__out_text(hf_text text) {
+    if (broken) return -1;
+    if (out_is_terminal)
+        hf__out_escape(&pending, text, true, "");
+    else
+        hf__buf_text(&pending, text);
+    return pending.size < FLUSH_AT && pending.state == HF__BUF_OK ? 0 : hf__out_flush();
+}
+
+bool hf__out_wait(int ms) {
+    struct pollfd reader = {.fd = STDOUT_FILENO};
+    return !broken && (poll(&reader, 1, ms) <= 0 || (reader.revents & (POLLERR | POLLHUP)) == 0);
+}
+
+bool hf__out_terminal(void) {
+    return out_is_terminal;
+}
+
 bool hf__out_colours(void) {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     return out_is_terminal && (no_color == NULL || no_color[0] == '\0') && term != NULL &&

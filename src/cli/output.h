@@ -16,6 +16,14 @@ int hf__out_line(hf_text line);
 int hf__out_escaped(hf_text line);
 int hf__out_flush(void);
 
+/* Puts text on standard output that need not be whole lines, escaped likewise. */
+int hf__out_text(hf_text text);
+
+/* Waits; false at once where nobody reads standard output any more. A signal ends the wait as well. */
+bool hf__out_wait(int ms);
+
+bool hf__out_terminal(void); /* whether standard output is one */
+
 /* Whether standard output is a terminal that wants colours. */
 bool hf__out_colours(void);
 

@@ -44,6 +44,7 @@ struct list {
     const char *op, *rows;
     hf_text conversation_id; /* absent for a list of conversations */
     int limit;
+    const char *states; /* a JSON list, or NULL for all */
 };
 
 struct page {
@@ -74,6 +75,10 @@ static int page_read(const struct list *list, hf_text before, struct page **out,
     }
     hf__buf_string(&op, ",\"limit\":");
     hf__json_write_int(&op, list->limit);
+    if (list->states != NULL) {
+        hf__buf_string(&op, ",\"states\":");
+        hf__buf_string(&op, list->states);
+    }
     if (before.data != NULL) {
         hf__buf_string(&op, ",\"before\":");
         hf__json_write_text(&op, before);
@@ -128,8 +133,9 @@ int hf__walk_conversations(hf_store *store, hf__row_fn each, void *data, hf_erro
     return code;
 }
 
-int hf__walk_messages(hf_store *store, hf_text conversation_id, hf__row_fn each, void *data, hf_error *err) {
-    const struct list list = {store, "list", "messages", conversation_id, MESSAGES_PER_PAGE};
+int hf__walk_messages_in(hf_store *store, hf_text conversation_id, const char *states, hf__row_fn each,
+                         void *data, hf_error *err) {
+    const struct list list = {store, "list", "messages", conversation_id, MESSAGES_PER_PAGE, states};
     struct page *oldest = NULL;
     int code = HF_OK;
     for (bool more = true; more;) {
@@ -153,6 +159,10 @@ int hf__walk_messages(hf_store *store, hf_text conversation_id, hf__row_fn each,
         page_free(page);
     }
     return code;
+}
+
+int hf__walk_messages(hf_store *store, hf_text conversation_id, hf__row_fn each, void *data, hf_error *err) {
+    return hf__walk_messages_in(store, conversation_id, NULL, each, data, err);
 }
 
 /* ---- Rows -------------------------------------------------------------------------------------- */

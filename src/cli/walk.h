@@ -19,6 +19,10 @@ int hf__walk_conversations(hf_store *store, hf__row_fn each, void *data, hf_erro
 /* Every message of a conversation, oldest first. */
 int hf__walk_messages(hf_store *store, hf_text conversation_id, hf__row_fn each, void *data, hf_error *err);
 
+/* The same, for messages in the states of a JSON list; NULL for all. */
+int hf__walk_messages_in(hf_store *store, hf_text conversation_id, const char *states, hf__row_fn each,
+                         void *data, hf_error *err);
+
 /* A field of a row: text, absent where there is none; an integer, 0 where there is none. */
 hf_text hf__row_text(const hf__value *row, const char *key);
 int64_t hf__row_integer(const hf__value *row, const char *key);

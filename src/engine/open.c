@@ -1,10 +1,11 @@
-/* The life of a store, and whose turn it is. */
+/* The life of a store, whose turn it is, and the look at one that is not open. */
 #include <stddef.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "engine/engine.h"
+#include "store/doctor.h"
 #include "store/store.h"
 
 const char *hf_version(void) {
@@ -68,6 +69,18 @@ int hf_open(const char *path, const hf_options *options, hf_store **out, hf_erro
     store->chain.quarantine_after = options != NULL ? options->quarantine_after : 0;
     *out = store;
     return HF_OK;
+}
+
+int hf_doctor_json(const char *path, int repair, hf_json *out, hf_error *err) {
+    hf__buf report;
+    if (out == NULL)
+        return hf__fail(err, HF_MISUSE, "hf_doctor_json: expected a place for the report, found NULL");
+    *out = (hf_json){0};
+    hf__buf_init(&report, 0);
+    int rc = hf__store_doctor(path, repair != 0, &report, err);
+    if (rc == HF_OK) return hf__engine_give(&report, out, err);
+    hf__buf_free(&report);
+    return rc;
 }
 
 /* A number of this thread's own: the address of a variable that each thread has its own of. */

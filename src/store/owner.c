@@ -41,7 +41,7 @@ static int fail(hf_error *err, const hf__owner *owner, const char *what, int rc)
 /* ---- The file ---------------------------------------------------------------------------------- */
 
 /* Ids come from a file that anybody may edit, and become a part of a path. */
-static bool is_uuid(const char *id) {
+bool hf__owner_is_id(const char *id) {
     if (id == NULL) return false;
     for (int i = 0; i < HF__UUID_SIZE; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
@@ -103,7 +103,7 @@ static int lock_file(hf__owner *owner, hf_error *err) {
 }
 
 int hf__owner_claim(sqlite3 *db, const char *id, hf__owner **out, hf_error *err) {
-    if (!is_uuid(id)) {
+    if (!hf__owner_is_id(id)) {
         return hf__fail(err, HF_INTERNAL, "the id of an owner is a lower-case UUID, not \"%s\"",
                         id != NULL ? id : "");
     }
@@ -153,7 +153,7 @@ static int look(sqlite3 *db, hf__owner *owner, bool *lives, hf_error *err) {
 int hf__owner_lives(sqlite3 *db, const char *id, bool *lives, hf_error *err) {
     hf__owner owner = {0};
     *lives = false;
-    if (!is_uuid(id)) return HF_OK;
+    if (!hf__owner_is_id(id)) return HF_OK;
     int code = find_file(db, id, &owner, err);
     if (code == HF_OK && owner.name != NULL) code = look(db, &owner, lives, err);
     leave_file(&owner);
@@ -162,7 +162,7 @@ int hf__owner_lives(sqlite3 *db, const char *id, bool *lives, hf_error *err) {
 
 void hf__owner_clear(sqlite3 *db, const char *id) {
     hf__owner owner = {0};
-    if (!is_uuid(id)) return;
+    if (!hf__owner_is_id(id)) return;
     if (find_file(db, id, &owner, NULL) == HF_OK && owner.name != NULL)
         owner.vfs->xDelete(owner.vfs, owner.name, 0);
     leave_file(&owner);

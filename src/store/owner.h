@@ -12,6 +12,9 @@
 
 typedef struct hf__owner hf__owner;
 
+/* Whether `id`, which may be NULL, can be that of an owner: a lower-case UUID. */
+bool hf__owner_is_id(const char *id);
+
 /* Makes the file of `id`, a lower-case UUID, and locks it until hf__owner_release. The owner of a database in memory
  * has no file: nobody else can meet it. On failure no file stays. */
 int hf__owner_claim(sqlite3 *db, const char *id, hf__owner **out, hf_error *err);

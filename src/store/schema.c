@@ -140,16 +140,20 @@ static void flat_of(sqlite3_context *context, int count, sqlite3_value **values)
     hf__arena_free(&arena);
 }
 
+static int add_flat(sqlite3 *db, hf_error *err) {
+    int rc = sqlite3_create_function(db, "holdfast_flat", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+                                     flat_of, NULL, NULL);
+    return rc == SQLITE_OK ? HF_OK : hf__sqlite_fail(err, db, rc);
+}
+
 /* Brings an older store forward, unless another process came first, under the lock. */
 static int migrate(sqlite3 *db, const char *path, hf_error *err) {
     int64_t version = 0; /* that of the header may be older than what the WAL holds */
     int code = ask(db, HF__SQL_ASK_VERSION, &version, err);
     if (code == HF_OK) code = check_version(path, version, err);
     if (code != HF_OK || version == HF__SCHEMA_VERSION) return code;
-    int rc = sqlite3_create_function(db, "holdfast_flat", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
-                                     flat_of, NULL, NULL);
-    if (rc != SQLITE_OK) return hf__sqlite_fail(err, db, rc);
-    code = run(db, HF__SQL_CREATE_BEGIN, err);
+    code = add_flat(db, err);
+    if (code == HF_OK) code = run(db, HF__SQL_CREATE_BEGIN, err);
     if (code != HF_OK) return code;
     code = ask(db, HF__SQL_ASK_VERSION, &version, err);
     if (code == HF_OK && version == 1) code = run(db, HF__SQL_FROM_VERSION_1, err);
@@ -237,7 +241,7 @@ static int prepare_file(hf__store *store, const char *path, hf_error *err) {
     return run(db, full ? HF__SQL_DURABILITY_FULL : HF__SQL_DURABILITY_NORMAL, err);
 }
 
-int hf__schema_open(hf__store *store, const char *path, hf_error *err) {
+static int check_path(const char *path, hf_error *err) {
     if (!sqlite3_threadsafe()) {
         return hf__fail(err, HF_MISUSE, "this SQLite, %s, was built without thread safety",
                         sqlite3_libversion());
@@ -248,16 +252,49 @@ int hf__schema_open(hf__store *store, const char *path, hf_error *err) {
                         "put \"./\" before it",
                         path != NULL ? path : "");
     }
-    int code = strcmp(path, ":memory:") == 0 ? HF_OK : hf__create_file(path, false, err);
-    if (code != HF_OK) return code;
+    return HF_OK;
+}
+
+static int open_file(hf__store *store, const char *path, hf_error *err) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc = sqlite3_open_v2(path, &store->db, flags, NULL);
-    if (rc != SQLITE_OK) {
-        code = hf__sqlite_fail(err, store->db, rc);
-        hf__error_prefix(err, "%s: ", path);
-        return code;
-    }
+    if (rc == SQLITE_OK) return HF_OK;
+    int code = hf__sqlite_fail(err, store->db, rc);
+    hf__error_prefix(err, "%s: ", path);
+    return code;
+}
+
+int hf__schema_open(hf__store *store, const char *path, hf_error *err) {
+    int code = check_path(path, err);
+    if (code == HF_OK && strcmp(path, ":memory:") != 0) code = hf__create_file(path, false, err);
+    if (code == HF_OK) code = open_file(store, path, err);
+    if (code != HF_OK) return code;
     code = prepare_file(store, path, err);
     if (code != HF_OK) sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return code;
+}
+
+static int visit_file(hf__store *store, const char *path, int64_t *version, hf_error *err) {
+    bool ready = false;
+    int64_t application = 0;
+    int code = check_header(store->db, path, &ready, err);
+    if (code != HF_OK) return code;
+    sqlite3_busy_timeout(store->db, store->options.busy_timeout_ms);
+    code = configure(store->db, err);
+    if (code == HF_OK) code = add_flat(store->db, err);
+    if (code == HF_OK) code = ask(store->db, HF__SQL_ASK_APPLICATION, &application, err);
+    if (code == HF_OK && application != HF__APPLICATION_ID)
+        code = hf__fail(err, HF_CORRUPT, "%s: there is no store in it yet", path);
+    if (code == HF_OK) code = ask(store->db, HF__SQL_ASK_VERSION, version, err);
+    return code == HF_OK ? check_version(path, *version, err) : code;
+}
+
+int hf__schema_visit(hf__store *store, const char *path, int64_t *version, hf_error *err) {
+    int code = check_path(path, err);
+    if (code == HF_OK && strcmp(path, ":memory:") == 0)
+        code = hf__fail(err, HF_MISUSE, "expected the path of a store, found \":memory:\"");
+    if (code == HF_OK) code = open_file(store, path, err);
+    if (code == HF_OK) code = visit_file(store, path, version, err);
+    if (store->db != NULL) sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return code;
 }
