@@ -253,6 +253,28 @@ static int l_open(lua_State *L) {
     return rc == HF_OK ? 1 : l_throw(L, &err);
 }
 
+/* holdfast.doctor(path, {repair = false}?): the table of hf_doctor_json. */
+static int l_doctor(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    hf_error err;
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE);
+        for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1))
+            if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "repair") != 0 ||
+                !lua_isboolean(L, -1))
+                return l_throwf(L, HF_INVALID, "holdfast.doctor: expected no option but repair, a boolean");
+        lua_getfield(L, 2, "repair");
+    }
+    int repair = lua_toboolean(L, -1);
+    told *t = lua_newuserdatauv(L, sizeof *t, 0);
+    *t = (told){0};
+    luaL_setmetatable(L, told_type);
+    if (hf_doctor_json(path, repair, &t->json, &err) != HF_OK) return l_throw(L, &err);
+    l_push_json(L, &t->arena, (hf_text){t->json.data, t->json.size});
+    return 1;
+}
+
 static void l_make_store_type(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"exec", l_exec},       {"use", l_use},       {"useString", l_use_string},
@@ -314,5 +336,7 @@ int luaopen_holdfast(lua_State *L) {
     l_push_stock_library(L);
     lua_pushcfunction(L, l_open);
     lua_setfield(L, -2, "open");
+    lua_pushcfunction(L, l_doctor);
+    lua_setfield(L, -2, "doctor");
     return 1;
 }

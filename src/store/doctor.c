@@ -215,7 +215,7 @@ static int compare_index(doctor *d, bool *same) {
     int code = run(d, HF__SQL_DOCTOR_FRESH);
     if (code == HF_OK) code = compare_words(d, same);
     if (code == HF_OK && *same) {
-        code = ask(d, HF__SQL_DOCTOR_SIZES, &found);
+        code = ask(d, HF__SQL_DOCTOR_LOOKUPS, &found);
         *same = code == HF_OK && found.rows == 0;
     }
     hf_error *err = d->err;
@@ -458,14 +458,16 @@ static int check_all(doctor *d, int64_t version) {
     return code == HF_OK && !(d->repair && d->whole) ? check_wal(d) : code;
 }
 
+/* A reader has nothing to commit; and of a damaged file, SQLite may refuse to. */
 static int examine(doctor *d, int64_t version) {
     int code = run(d, d->repair ? HF__SQL_CREATE_BEGIN : HF__SQL_DOCTOR_BEGIN);
     if (code != HF_OK) return code;
     code = check_all(d, version);
-    if (code == HF_OK) code = run(d, HF__SQL_CREATE_COMMIT);
-    if (code != HF_OK && !sqlite3_get_autocommit(d->store.db))
+    bool repaired = code == HF_OK && d->repair && d->whole;
+    if (repaired) code = run(d, HF__SQL_CREATE_COMMIT);
+    if (!sqlite3_get_autocommit(d->store.db))
         sqlite3_exec(d->store.db, HF__SQL_CREATE_ROLLBACK, NULL, NULL, NULL);
-    return code == HF_OK && d->repair && d->whole ? checkpoint(d) : code;
+    return code == HF_OK && repaired ? checkpoint(d) : code;
 }
 
 int hf__store_doctor(const char *path, bool repair, hf__buf *out, hf_error *err) {

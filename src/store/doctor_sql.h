@@ -72,26 +72,34 @@
        "DROP TABLE temp.stale")
 
 #define HF__SQL_DOCTOR_BEGIN "BEGIN"
-#define HF__SQL_DOCTOR_INTEGRITY "SELECT integrity_check FROM pragma_integrity_check"
+#define HF__SQL_DOCTOR_INTEGRITY "PRAGMA integrity_check"
 
 /*
  * Whether the index says what is in its entries. FTS5's own check is an INSERT, and so not for a reader: instead an
- * index is made of the same texts, beside the store, and the two are read side by side.
+ * index is made of the same texts, beside the store, and the two are read side by side. That goes through all of it, so
+ * each word is also looked up, as a search would; the sizes and totals go into the order of the hits.
  */
-#define HF__SQL_DOCTOR_FRESH                                                         \
-    "CREATE VIRTUAL TABLE temp.fresh USING fts5(text, content = '');"                \
-    "INSERT INTO temp.fresh(rowid, text) SELECT id, c0 FROM main.search_content;"    \
-    "CREATE VIRTUAL TABLE temp.words USING fts5vocab('main', 'search', 'instance');" \
-    "CREATE VIRTUAL TABLE temp.fresh_words USING fts5vocab('temp', 'fresh', 'instance')"
+#define HF__SQL_DOCTOR_FRESH                                                              \
+    "CREATE VIRTUAL TABLE temp.fresh USING fts5(text, content = '');"                     \
+    "INSERT INTO temp.fresh(rowid, text) SELECT id, c0 FROM main.search_content;"         \
+    "CREATE VIRTUAL TABLE temp.words USING fts5vocab('main', 'search', 'instance');"      \
+    "CREATE VIRTUAL TABLE temp.fresh_words USING fts5vocab('temp', 'fresh', 'instance');" \
+    "CREATE VIRTUAL TABLE temp.fresh_terms USING fts5vocab('temp', 'fresh', 'row')"
 #define HF__SQL_DOCTOR_FRESH_DROP            \
+    "DROP TABLE IF EXISTS temp.fresh_terms;" \
     "DROP TABLE IF EXISTS temp.fresh_words;" \
     "DROP TABLE IF EXISTS temp.words;"       \
     "DROP TABLE IF EXISTS temp.fresh"
 #define HF__SQL_DOCTOR_WORDS "SELECT term, doc, \"offset\" FROM temp.words"
 #define HF__SQL_DOCTOR_FRESH_WORDS "SELECT term, doc, \"offset\" FROM temp.fresh_words"
-#define HF__SQL_DOCTOR_SIZES                                              \
-    "SELECT count(*) FROM (SELECT id, sz FROM main.search_docsize EXCEPT" \
-    " SELECT id, sz FROM temp.fresh_docsize)"
+#define HF__SQL_DOCTOR_LOOKUPS                                                                          \
+    "SELECT (SELECT count(*) FROM temp.fresh_terms WHERE NOT EXISTS"                                    \
+    " (SELECT 1 FROM temp.words WHERE words.term = fresh_terms.term))"                                  \
+    " + (SELECT count(*) FROM (SELECT id, sz FROM temp.fresh_docsize EXCEPT SELECT id, sz FROM "        \
+    "main.search_docsize))"                                                                             \
+    " + ((SELECT count(*) FROM main.search_docsize) <> (SELECT count(*) FROM temp.fresh_docsize))"      \
+    " + EXISTS (SELECT 1 FROM main.search_data AS a JOIN temp.fresh_data AS b ON a.id = 1 AND b.id = 1" \
+    " WHERE a.block <> b.block AND EXISTS (SELECT 1 FROM main.search_content))"
 #define HF__SQL_DOCTOR_REBUILD "INSERT INTO search(search) VALUES('rebuild')"
 #define HF__SQL_DOCTOR_UNINDEXED                                                        \
     "SELECT count(*), NULL FROM messages WHERE state = 'final'"                         \
