@@ -1,6 +1,6 @@
 /*
- * `holdfast ls`, `holdfast show` and `holdfast search`: what is in a store, for people, or with --json for programs. What a
- * store holds is text of any kind, so its control characters are escaped.
+ * `holdfast ls`, `show` and `search`: what is in a store, for people, or with --json for programs. What a store holds is
+ * text of any kind, so its control characters are escaped.
  */
 #include "base/json.h"
 #include "cli/cli.h"

@@ -91,7 +91,9 @@ describe("holdfast", function()
     it("explains itself and each command on standard output", function()
       local status, out = run { "--help" }
       assert.equal(0, status)
-      for _, command in ipairs { "run", "ls", "show", "import", "export" } do
+      for _, command in ipairs {
+        "run", "explain", "ls", "show", "search", "tail", "recover", "import", "export", "doctor", "check", "spec",
+      } do
         assert.truthy(out:find("\n  " .. command .. " ", 1, true))
         local command_status, help, err = run { command, "--help" }
         assert.equal(0, command_status)
@@ -667,7 +669,7 @@ describe("holdfast", function()
       local status, out = run { "ls", store }
       assert.equal(0, status)
       local time = "%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ"
-      assert.truthy(out:find("^c2\t" .. time .. "\t\nc1\t" .. time .. "\tTab\\u0009here\n$"))
+      assert.truthy(out:find("^c2\t" .. time .. "\t\nc1\t" .. time .. "\tTab\\u0009here\tunseen\n$"))
       local _, json = run { "ls", store, "--json" }
       assert.equal("c2", holdfast.json.decode(lines(json)[1]).id)
       assert.equal("Tab\there", holdfast.json.decode(lines(json)[2]).title)

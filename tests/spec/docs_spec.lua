@@ -522,8 +522,8 @@ describe("the pages", function()
   end)
 
   it("name commands and options that the program has", function()
-    local pipe <close> = assert(io.popen(("for c in --help 'run --help' 'show --help' 'import --help'; do '%s' $c; done")
-      :format(support.program)))
+    local pipe <close> = assert(io.popen(
+      ("'%s' --help; for c in run show import tail recover doctor; do '%s' $c --help; done"):gsub("%%s", support.program)))
     local help = pipe:read "a"
     for _, page in ipairs {"README.md", "lua/README.md", "tests/README.md", "examples/README.md"} do
       local text = read(page)
