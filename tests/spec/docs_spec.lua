@@ -523,7 +523,7 @@ describe("the pages", function()
 
   it("name commands and options that the program has", function()
     local pipe <close> = assert(io.popen(
-      ("'%s' --help; for c in run show import tail recover doctor; do '%s' $c --help; done"):gsub("%%s", support.program)))
+      ("p='%s'; $p --help; for c in run show import tail recover doctor; do $p $c --help; done"):format(support.program)))
     local help = pipe:read "a"
     for _, page in ipairs {"README.md", "lua/README.md", "tests/README.md", "examples/README.md"} do
       local text = read(page)
