@@ -4,8 +4,6 @@
  * `abort`, through the layers. Whoever else settles one at the same time comes first: a layer of its own, at the inner
  * end of the chain, sees that it is still interrupted.
  */
-#include <stdlib.h>
-
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/cli.h"
@@ -85,41 +83,47 @@ static int settle(const struct job *job, const hf_message *message) {
     return hf_exec(job->store, job->cli->final ? &final : &abort, NULL, job->err);
 }
 
+/* Each field by its key, or as a column. */
+static void put_key(hf__buf *line, const hf__cli *cli, const char *key) {
+    bool first = line->size == 0;
+    if (!cli->json && !first) hf__buf_char(line, '\t');
+    if (!cli->json) return;
+    hf__buf_char(line, first ? '{' : ',');
+    hf__json_write_text(line, hf_text_of(key));
+    hf__buf_char(line, ':');
+}
+
+static void put_text(hf__buf *line, const hf__cli *cli, const char *key, hf_text text) {
+    put_key(line, cli, key);
+    if (cli->json)
+        hf__json_write_text(line, text);
+    else
+        hf__out_escape(line, text, false, "");
+}
+
+static void put_number(hf__buf *line, const hf__cli *cli, const char *key, int64_t number) {
+    put_key(line, cli, key);
+    hf__json_write_int(line, number);
+}
+
 static void print_message(struct job *job, const hf_message *message, int64_t seq) {
-    bool json = job->cli->json;
-    const char *state = job->cli->final ? "final" : job->cli->abort ? "aborted" : "interrupted";
-    const struct {
-        const char *key;
-        hf_text text; /* absent for the number */
-        int64_t number;
-    } columns[] = {
-        {"id", message->id, 0},
-        {"conversationId", message->conversation_id, 0},
-        {"role", message->role, 0},
-        {"bytes", {NULL, 0}, seq > 0 ? (int64_t)message->content.size : 0}, /* else it is a placeholder */
-        {"seq", {NULL, 0}, seq},
-        {"createdAt", {NULL, 0}, message->created_at},
-        {"state", hf_text_of(state), 0},
-    };
+    const hf__cli *cli = job->cli;
+    const char *state = cli->final ? "final" : cli->abort ? "aborted" : "interrupted";
+    char time[HF__TIME_SIZE];
     hf__buf line;
     hf__buf_init(&line, 0);
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        if (i > 0 || json) hf__buf_char(&line, !json ? '\t' : i > 0 ? ',' : '{');
-        if (json) {
-            hf__json_write_text(&line, hf_text_of(columns[i].key));
-            hf__buf_char(&line, ':');
-        }
-        char time[HF__TIME_SIZE];
-        if (columns[i].text.data != NULL && json)
-            hf__json_write_text(&line, columns[i].text);
-        else if (columns[i].text.data != NULL)
-            hf__out_escape(&line, columns[i].text, false, "");
-        else if (json || strcmp(columns[i].key, "createdAt") != 0)
-            hf__json_write_int(&line, columns[i].number);
-        else
-            hf__out_time(columns[i].number, time), hf__buf_string(&line, time);
-    }
-    if (json) hf__buf_char(&line, '}');
+    put_text(&line, cli, "id", message->id);
+    put_text(&line, cli, "conversationId", message->conversation_id);
+    put_text(&line, cli, "role", message->role);
+    put_number(&line, cli, "bytes", seq > 0 ? (int64_t)message->content.size : 0); /* else a placeholder's */
+    put_number(&line, cli, "seq", seq);
+    hf__out_time(message->created_at, time);
+    if (cli->json)
+        put_number(&line, cli, "createdAt", message->created_at);
+    else
+        put_text(&line, cli, "createdAt", hf_text_of(time));
+    put_text(&line, cli, "state", hf_text_of(state));
+    if (cli->json) hf__buf_char(&line, '}');
     job->broken = hf__out_escaped(hf__buf_view(&line)) != 0;
     hf__buf_free(&line);
 }

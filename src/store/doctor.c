@@ -335,16 +335,29 @@ static bool is_dead(doctor *d, const char *owner) {
     return owner == NULL || (hf__owner_lives(d->store.db, owner, &lives, NULL) == HF_OK && !lives);
 }
 
-static int settle(doctor *d, const char *owner) {
+static int settle(doctor *d, sqlite3_value *owner) {
     sqlite3_stmt *stmt = NULL;
     bool row;
     int code = start(d, HF__SQL_DOCTOR_SETTLE, &stmt);
     if (code == HF_OK) {
-        int rc = sqlite3_bind_text(stmt, 1, owner, -1, SQLITE_STATIC);
+        int rc = sqlite3_bind_value(stmt, 1, owner);
         code = rc == SQLITE_OK ? step(d, stmt, &row) : fail(d, rc);
     }
     sqlite3_finalize(stmt);
-    if (code == HF_OK && owner != NULL) hf__owner_clear(d->store.db, owner);
+    return code;
+}
+
+/* The anchors of one owner, NULL for none, go to those of the living or of the dead. */
+static int take_owner(doctor *d, sqlite3_stmt *stmt, count *alive, count *dead) {
+    const char *owner = (const char *)sqlite3_column_text(stmt, 0);
+    if (owner == NULL && sqlite3_column_type(stmt, 0) != SQLITE_NULL) return hf__fail_memory(d->err);
+    bool gone = is_dead(d, owner);
+    count *which = gone ? dead : alive;
+    if (which->rows == 0) read_text(stmt, 2, which->example, sizeof which->example);
+    which->rows += sqlite3_column_int64(stmt, 1);
+    if (!gone || !d->repair) return HF_OK;
+    int code = settle(d, sqlite3_column_value(stmt, 0));
+    if (code == HF_OK) hf__owner_clear(d->store.db, owner);
     return code;
 }
 
@@ -353,14 +366,8 @@ static int check_anchors(doctor *d) {
     bool row = false;
     count alive = {0}, dead = {0}, interrupted;
     int code = start(d, HF__SQL_DOCTOR_ANCHORS, &stmt);
-    while (code == HF_OK && (code = step(d, stmt, &row)) == HF_OK && row) {
-        const char *owner = (const char *)sqlite3_column_text(stmt, 0);
-        bool gone = is_dead(d, owner);
-        count *which = gone ? &dead : &alive;
-        if (which->rows == 0) read_text(stmt, 2, which->example, sizeof which->example);
-        which->rows += sqlite3_column_int64(stmt, 1);
-        if (gone && d->repair) code = settle(d, owner);
-    }
+    while (code == HF_OK && (code = step(d, stmt, &row)) == HF_OK && row)
+        code = take_owner(d, stmt, &alive, &dead);
     sqlite3_finalize(stmt);
     if (code == HF_OK) code = ask(d, HF__SQL_DOCTOR_INTERRUPTED, &interrupted);
     if (code != HF_OK) return code;
@@ -379,10 +386,11 @@ static int check_anchors(doctor *d) {
 /* The files of dead owners. Those whose anchors are not settled yet are needed no more than others. */
 static int check_owner_files(doctor *d) {
     const char *database = sqlite3_db_filename(d->store.db, "main");
-    const char *name = strrchr(database, '/') + 1; /* it is absolute */
+    const char *slash = strrchr(database, '/');
+    const char *name = slash != NULL ? slash + 1 : database;
     char folder[4096], prefix[512];
     count found = {0};
-    int folder_size = snprintf(folder, sizeof folder, "%.*s", (int)(name - database), database);
+    int folder_size = snprintf(folder, sizeof folder, "%.*s.", (int)(name - database), database);
     int prefix_size = snprintf(prefix, sizeof prefix, "%s-owner-", name);
     DIR *dir = folder_size < (int)sizeof folder && prefix_size < (int)sizeof prefix ? opendir(folder) : NULL;
     if (dir == NULL)
@@ -419,22 +427,17 @@ static int check_wal(doctor *d) {
     return HF_OK;
 }
 
-/* Puts the WAL into the file, after the commit. */
-static int checkpoint(doctor *d) {
+/* Puts the WAL into the file, after the commit: the repair has succeeded, whatever comes of this. */
+static void checkpoint(doctor *d) {
     count blocked;
     sqlite3_db_config(d->store.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     int code = ask(d, HF__SQL_DOCTOR_CHECKPOINT, &blocked);
-    if (code == HF_BUSY) {
-        blocked.rows = 1;
-        code = HF_OK;
-    }
-    if (code != HF_OK) return code;
-    if (blocked.rows == 0)
+    if (code == HF_OK && blocked.rows == 0)
         report(d, "wal", OK, NULL, false, "the WAL was put into the file, and is empty");
+    else if (code == HF_OK || code == HF_BUSY)
+        report(d, "wal", WARN, NULL, false, "the WAL cannot be emptied: somebody is reading or writing now");
     else
-        report(d, "wal", WARN, NULL, false,
-               "the WAL cannot be emptied: somebody else is reading or writing at this moment");
-    return HF_OK;
+        report(d, "wal", WARN, NULL, false, "the WAL cannot be emptied: %s", d->err->message);
 }
 
 /* ---- All of it --------------------------------------------------------------------------------- */
@@ -467,7 +470,8 @@ static int examine(doctor *d, int64_t version) {
     if (repaired) code = run(d, HF__SQL_CREATE_COMMIT);
     if (!sqlite3_get_autocommit(d->store.db))
         sqlite3_exec(d->store.db, HF__SQL_CREATE_ROLLBACK, NULL, NULL, NULL);
-    return code == HF_OK && repaired ? checkpoint(d) : code;
+    if (code == HF_OK && repaired) checkpoint(d);
+    return code;
 }
 
 int hf__store_doctor(const char *path, bool repair, hf__buf *out, hf_error *err) {

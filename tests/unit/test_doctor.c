@@ -420,10 +420,14 @@ static void rows_of_other_tables_are_told(void **state) {
 }
 
 static void tables_that_are_not_a_stores_are_told(void **state) {
-    static const char *const damages[] = {"ALTER TABLE messages DROP COLUMN last_seq", "DROP TABLE search",
-                                          "DROP TABLE deltas"};
+    static const char *const damages[] = {
+        "CREATE TABLE notes(message TEXT REFERENCES messages(role))", /* then SQLite deletes no message */
+        "DROP TABLE notes; ALTER TABLE messages DROP COLUMN last_seq",
+        "DROP TABLE search",
+        "DROP TABLE deltas",
+    };
     fixture *f = *state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         by_someone(f, damages[i]);
         hf_json report = examine(f, 1);
         assert_has(report.data, "{\"check\":\"tables\",\"level\":\"error\",\"message\":\"");
