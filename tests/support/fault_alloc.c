@@ -11,11 +11,13 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 
-static long left; /* allocations until the failure, that one included; 0: none is planned */
-static long more; /* failures to follow the first one */
+static long left;  /* allocations until the failure, that one included; 0: none is planned */
+static long more;  /* failures to follow the first one */
+static long asked; /* all of them, planned or not */
 static bool happened;
 
 static bool fails(void) {
+    asked++;
     if (left == 0 || --left > 0) return false;
     happened = true;
     if (more > 0) {
@@ -44,12 +46,18 @@ void fault_alloc_plan(long nth) {
 void fault_alloc_plan_times(long nth, long times) {
     left = nth;
     more = times - 1;
+    asked = 0;
     happened = false;
 }
 
 bool fault_alloc_happened(void) {
     left = 0;
+    asked = 0;
     return happened;
+}
+
+long fault_alloc_count(void) {
+    return asked;
 }
 
 void fault_alloc_cover_cjson(void) {

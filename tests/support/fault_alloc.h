@@ -17,6 +17,9 @@ void fault_alloc_plan_times(long nth, long times);
 /* Ends the plan. Whether the planned allocation came, and so failed. */
 bool fault_alloc_happened(void);
 
+/* The allocations since the last plan was made, or ended. */
+long fault_alloc_count(void);
+
 /* Routes cJSON, which comes from a shared library, through the plan as well. */
 void fault_alloc_cover_cjson(void);
 
