@@ -217,6 +217,43 @@ static void check_list(sweep *s, int code) {
     assert_int_equal(count_rows(s), 1);
 }
 
+/* Into an anchor that is there: the repeats are not stored twice. */
+static int stream_step(sweep *s) {
+    static const hf_op ops[] = {
+        {.op = "append", .message_id = {"anchor", 6}, .delta = {"one ", 4}, .seq = 1},
+        {.op = "append", .message_id = {"anchor", 6}, .delta = {"two", 3}, .seq = 2},
+        {.op = "read", .message_id = {"anchor", 6}},
+        {.op = "get", .message_id = {"anchor", 6}},
+        {.op = "abort", .message_id = {"anchor", 6}, .reason = {"stop", 4}},
+    };
+    int code = HF_OK;
+    for (size_t i = 0; i < sizeof ops / sizeof *ops && code == HF_OK; i++)
+        code = hf_exec(s->f.store, &ops[i], &s->f.result, &s->f.err);
+    return code;
+}
+
+static void reserve_anchor(sweep *s) {
+    done(&s->f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"),
+         .message_id = T("anchor"));
+}
+
+static void check_stream(sweep *s, int code) {
+    static const char *const stages[] = {"[]", "one ", "one two"};
+    const hf_result *read = done(&s->f, .op = "read", .message_id = T("anchor"));
+    size_t seq = (size_t)read->seq;
+    bool aborted = read->state == HF_STATE_ABORTED;
+    assert_true(seq <= 2);
+    assert_int_equal(read->deltas_count, seq);
+    if (code == HF_OK) assert_true(aborted && seq == 2);
+    assert_string_equal(content_of(&s->f, "anchor"), stages[seq]);
+    if (!aborted) /* the next one works */
+        assert_int_equal(done(&s->f, .op = "append", .message_id = T("anchor"), .delta = T("x"))->seq,
+                         seq + 1);
+    done(&s->f, .op = "delete", .message_id = T("anchor"));
+    assert_int_equal(count_rows(s), 1);
+    reserve_anchor(s);
+}
+
 /* ---- A state of the host's ------------------------------------------------------------------------ */
 
 static void *host_allocate(void *unused, void *memory, size_t old_size, size_t size) {
@@ -302,6 +339,12 @@ static void ops_without_layers_survive_lack_of_memory(void **state) {
     sweep_step(*state, json_step, check_json);
 }
 
+static void streaming_survives_lack_of_memory(void **state) {
+    open_with_layers(*state, false);
+    reserve_anchor(*state);
+    sweep_step(*state, stream_step, check_stream);
+}
+
 static void ops_through_layers_survive_lack_of_memory(void **state) {
     open_with_layers(*state, true);
     sweep_step(*state, add_step, check_row);
@@ -352,6 +395,7 @@ int main(void) {
         TEST(opening_survives_lack_of_memory),
         TEST(loading_a_layer_survives_lack_of_memory),
         TEST(ops_without_layers_survive_lack_of_memory),
+        TEST(streaming_survives_lack_of_memory),
         TEST(ops_through_layers_survive_lack_of_memory),
         TEST(the_disk_view_survives_lack_of_memory),
         TEST(a_layer_of_the_hosts_survives_lack_of_memory),
