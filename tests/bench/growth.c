@@ -11,12 +11,12 @@ enum { BATCH = 1000, RARE = 5, OPS = 6 }; /* RARE messages bear the rare word */
 
 typedef struct place {
     size_t rows;
-    bool indexed;
-    char path[128];
-    hf_store *store;
-    unsigned short seed[3];
     size_t *live, count, added; /* messages that are there and bear no rare word; all that were ever added */
     double *slices[OPS];        /* the median step of each round, ns */
+    hf_store *store;
+    char path[128];
+    unsigned short seed[3];
+    bool indexed;
 } place;
 
 /* ---- Messages ---------------------------------------------------------------------------------- */

@@ -51,14 +51,15 @@ static void spin(int64_t ns) {
 typedef struct job {
     const stream *is;
     size_t anchors;
-    size_t handles; /* open stores: two own every other anchor each */
+    bool apart;     /* every other anchor is that of another open store */
+    size_t ballast; /* bytes of a message that is added before, so that a checkpoint is near */
     hf_durability durability;
     char ids[MOST_ANCHORS][32];
 } job;
 
-static job make_job(const stream *is, size_t anchors, size_t handles, hf_durability durability) {
+static job make_job(const stream *is, size_t anchors, bool apart, hf_durability durability) {
     static unsigned made;
-    job new = {.is = is, .anchors = anchors, .handles = handles, .durability = durability};
+    job new = {.is = is, .anchors = anchors, .apart = apart, .durability = durability};
     made++;
     for (size_t i = 0; i < anchors; i++)
         snprintf(new.ids[i], sizeof new.ids[i], "m%u-%zu", made, i);
@@ -106,6 +107,17 @@ static void give_up(const hf_error *err) {
     _exit(2);
 }
 
+static void add_ballast(hf_store *store, size_t size) {
+    hf_error err;
+    char *content = malloc(size);
+    if (content == NULL) _exit(1);
+    memset(content, 'x', size);
+    hf_op add = {ADD("ballast", ""), .skip_indexing = HF_YES};
+    add.content = (hf_text){content, size};
+    if (hf_exec(store, &add, NULL, &err) != HF_OK) give_up(&err);
+    free(content);
+}
+
 /* The child's part. Dies at that call of its disk, counted once it is open; 0 for none. */
 static void work(const char *path, const job *todo, int said, long death) {
     hf_options options = {.size = sizeof options, .durability = todo->durability, .busy_timeout_ms = 10000};
@@ -113,12 +125,14 @@ static void work(const char *path, const job *todo, int said, long death) {
     hf_result result = {0};
     hf_error err;
     alarm(LIFE_S); /* no process outlives a test that failed by more */
-    for (size_t i = 0; i < todo->handles; i++)
+    for (size_t i = 0; i < (todo->apart ? 2 : 1); i++)
         if (hf_open(path, &options, &stores[i], &err) != HF_OK) give_up(&err);
+    if (todo->ballast > 0) add_ballast(stores[0], todo->ballast);
     if (death > 0) fault_vfs_plan(FAULT_ANY, FAULT_DEATH, death, 1);
     for (size_t i = 0; i < ops_in(todo); i++) {
         hf_op op = op_at(todo, i);
-        if (hf_exec(stores[i % todo->anchors % todo->handles], &op, &result, &err) != HF_OK) give_up(&err);
+        if (hf_exec(stores[todo->apart ? i % todo->anchors % 2 : 0], &op, &result, &err) != HF_OK)
+            give_up(&err);
         say(said, &(ack){result.seq, result.length}, sizeof(ack));
     }
     if (death > 0) _exit(0);
@@ -283,8 +297,8 @@ static size_t choose_moment(const job *todo) {
 /* The streams take turns; every fourth kill ends three anchors, and every eighth those of two handles. */
 static job choose_job(size_t round) {
     hf_durability durability = round % 2 == 0 ? HF_DURABILITY_NORMAL : HF_DURABILITY_FULL;
-    size_t anchors = round % 4 == 3 ? MOST_ANCHORS : 1, handles = round % 8 == 7 ? 2 : 1;
-    return make_job(&streams[round % streams_count], anchors, handles, durability);
+    size_t anchors = round % 4 == 3 ? MOST_ANCHORS : 1;
+    return make_job(&streams[round % streams_count], anchors, round % 8 == 7, durability);
 }
 
 static void a_stream_survives_a_kill_at_any_delta(void **state) {
@@ -396,26 +410,47 @@ static void the_anchors_of_a_living_process_are_left_alone(void **state) {
 
 static stream short_stream;
 
+/* The job, with death at that call: whether it came that far. */
+static bool die_at(fixture *f, job todo, long nth) {
+    int heard;
+    pid_t child = start(f->path, &todo, nth, &heard);
+    size_t acknowledged = hear(&todo, heard, 0, SIZE_MAX);
+    close(heard);
+    bool died = was_killed(child);
+    assert_true(died == (acknowledged < ops_in(&todo)));
+    settle_all(f, &todo, acknowledged, 0);
+    return died;
+}
+
 /* Every write, sync, lock, unlock and barrier of the whole life of an anchor, the file of its owner included. */
 static void an_anchor_survives_death_at_every_call_of_the_disk(void **state) {
     (void)state;
     fixture f;
-    bool died = true;
-    long deaths = 0;
+    long nth = 1;
     create(&f);
-    for (long nth = 1; died; nth++) {
-        int heard;
-        job todo = make_job(&short_stream, 1, 1, HF_DURABILITY_FULL);
-        pid_t child = start(f.path, &todo, nth, &heard);
-        size_t acknowledged = hear(&todo, heard, 0, SIZE_MAX);
-        close(heard);
-        died = was_killed(child);
-        deaths += died;
-        assert_true(died == (acknowledged < ops_in(&todo)));
-        settle_all(&f, &todo, acknowledged, 0);
-    }
-    print_message("%ld deaths from reserve to updateContent\n", deaths);
-    assert_true(deaths > 40);
+    while (die_at(&f, make_job(&short_stream, 1, false, HF_DURABILITY_FULL), nth))
+        nth++;
+    print_message("%ld deaths from reserve to updateContent\n", nth - 1);
+    assert_true(nth > 40);
+    fixture_end(&f);
+}
+
+/* One of the commits brings the WAL's thousand pages into the database. */
+static void an_anchor_survives_death_in_a_checkpoint(void **state) {
+    (void)state;
+    fixture f;
+    long nth = 1;
+    job todo;
+    create(&f);
+    do {
+        todo = make_job(&short_stream, 1, false, HF_DURABILITY_FULL);
+        todo.ballast = 985 * 4084; /* what an overflow page holds */
+        nth += 1 + (long)chance(50);
+        fixture_open(&f);
+        done(&f, .op = "delete", .message_id = T("ballast"));
+        fixture_close(&f);
+    } while (die_at(&f, todo, nth));
+    assert_true(nth > 500); /* there was one */
     fixture_end(&f);
 }
 
@@ -438,7 +473,7 @@ static void opening_survives_death_at_every_call_of_the_disk(void **state) {
     create(&f);
     for (long nth = 1; died; nth++) {
         int heard;
-        job todo = make_job(&short_stream, 1, 1, HF_DURABILITY_NORMAL);
+        job todo = make_job(&short_stream, 1, false, HF_DURABILITY_NORMAL);
         pid_t child = start(f.path, &todo, 0, &heard);
         size_t acknowledged = kill_after(child, &todo, heard, 3, 0);
         child = fork();
@@ -479,6 +514,7 @@ int main(void) {
         cmocka_unit_test(a_stream_survives_a_kill_at_any_delta),
         cmocka_unit_test(the_anchors_of_a_living_process_are_left_alone),
         cmocka_unit_test(an_anchor_survives_death_at_every_call_of_the_disk),
+        cmocka_unit_test(an_anchor_survives_death_in_a_checkpoint),
         cmocka_unit_test(opening_survives_death_at_every_call_of_the_disk),
     };
     return cmocka_run_group_tests(tests, load, unload);
