@@ -146,6 +146,25 @@ static int add_flat(sqlite3 *db, hf_error *err) {
     return rc == SQLITE_OK ? HF_OK : hf__sqlite_fail(err, db, rc);
 }
 
+static int bring_forward(sqlite3 *db, hf_error *err) {
+    int64_t version = 0;
+    int code = run(db, HF__SQL_CREATE_BEGIN, err);
+    if (code != HF_OK) return code;
+    code = ask(db, HF__SQL_ASK_VERSION, &version, err);
+    if (code == HF_OK && version == 1) code = run(db, HF__SQL_FROM_VERSION_1, err);
+    if (code == HF_OK) code = run(db, HF__SQL_CREATE_COMMIT, err);
+    if (code != HF_OK && !sqlite3_get_autocommit(db)) run(db, HF__SQL_CREATE_ROLLBACK, NULL);
+    return code;
+}
+
+/* Sets what a table that is built anew needs: rows stay that a shell, where foreign keys are off, left without their
+ * conversation; and tables and views of the user's own go on to mean the new table, and lose nothing with the old. */
+static int prepare_to_rebuild(sqlite3 *db, bool yes, hf_error *err) {
+    int rc = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, !yes, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_db_config(db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, yes, NULL);
+    return rc == SQLITE_OK ? HF_OK : hf__sqlite_fail(err, db, rc);
+}
+
 /* Brings an older store forward, unless another process came first, under the lock. */
 static int migrate(sqlite3 *db, const char *path, hf_error *err) {
     int64_t version = 0; /* that of the header may be older than what the WAL holds */
@@ -153,13 +172,10 @@ static int migrate(sqlite3 *db, const char *path, hf_error *err) {
     if (code == HF_OK) code = check_version(path, version, err);
     if (code != HF_OK || version == HF__SCHEMA_VERSION) return code;
     code = add_flat(db, err);
-    if (code == HF_OK) code = run(db, HF__SQL_CREATE_BEGIN, err);
-    if (code != HF_OK) return code;
-    code = ask(db, HF__SQL_ASK_VERSION, &version, err);
-    if (code == HF_OK && version == 1) code = run(db, HF__SQL_FROM_VERSION_1, err);
-    if (code == HF_OK) code = run(db, HF__SQL_CREATE_COMMIT, err);
-    if (code != HF_OK && !sqlite3_get_autocommit(db)) run(db, HF__SQL_CREATE_ROLLBACK, NULL);
-    return code;
+    if (code == HF_OK) code = prepare_to_rebuild(db, true, err);
+    if (code == HF_OK) code = bring_forward(db, err);
+    int restored = prepare_to_rebuild(db, false, code == HF_OK ? err : NULL);
+    return code == HF_OK ? restored : code;
 }
 
 static int64_t monotonic_ms(void) {

@@ -586,6 +586,31 @@ static void a_store_of_version_1_is_brought_forward_whole(void **state) {
     done(f, .op = "append", .message_id = T("m5"), .delta = T("x"));
 }
 
+/* The file is the user's own: a shell, where foreign keys are off, may have left messages without their conversation,
+ * and there may be tables and views beside ours. */
+static void what_a_user_did_to_a_store_of_version_1_outlives_its_migration(void **state) {
+    fixture *f = *state;
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+    const char *edits = "INSERT INTO messages(id, conversation_id, role, created_at, state, content)"
+                        " VALUES('m9', 'gone', 'user', 9, 'final', 'left');"
+                        "CREATE TABLE notes(message TEXT REFERENCES messages(id) ON DELETE CASCADE);"
+                        "INSERT INTO notes VALUES('m1');"
+                        "CREATE VIEW ids AS SELECT id FROM messages;"
+                        "CREATE VIEW broken AS SELECT id FROM nowhere";
+    if (sqlite3_exec(db, edits, NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    fixture_open(f);
+    assert_text(done(f, .op = "get", .message_id = T("m9"))->message->content, "left");
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM notes"), 1);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM ids"), 4);
+    assert_int_equal(fixture_ask(f, "PRAGMA foreign_keys"), 1);
+    fixture_sql(f, "INSERT INTO notes VALUES('m2')");
+    done(f, .op = "delete", .message_id = T("m1"));
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM notes"), 1);
+}
+
 static void a_store_whose_migration_lacks_memory_stays_of_version_1(void **state) {
     fixture *f = *state;
     bool happened = true;
@@ -651,6 +676,7 @@ int main(void) {
         RULE(a_crashed_database_of_another_program_is_left_untouched),
         RULE(a_store_of_a_newer_version_is_left_untouched),
         RULE(a_store_of_version_1_is_brought_forward_whole),
+        RULE(what_a_user_did_to_a_store_of_version_1_outlives_its_migration),
         RULE(a_store_whose_migration_lacks_memory_stays_of_version_1),
         RULE(a_newer_version_that_only_the_wal_knows_is_refused),
         RULE(a_store_without_its_tables_is_corrupt),
