@@ -84,7 +84,7 @@
     XX(MESSAGE_SET_METADATA, "UPDATE messages SET metadata = ? WHERE position = ?")                         \
     XX(MESSAGE_DELETE, "DELETE FROM messages WHERE position = ?")                                           \
     XX(MESSAGE_BURY, "INSERT OR REPLACE INTO deleted_messages(position, id, conversation_id)"               \
-                     " VALUES(?, ?, ?)")                                                                    \
+                     " SELECT ?1, ?2, id FROM conversations WHERE id = ?3")                                 \
     XX(MESSAGE_CURSOR, "SELECT position, state, created_at FROM messages"                                   \
                        " WHERE id = ?1 AND conversation_id = ?2")                                           \
     XX(MESSAGE_GRAVE, "SELECT position FROM deleted_messages WHERE id = ? AND conversation_id = ?")         \

@@ -239,7 +239,8 @@ static int shrink_conversation(hf__store *store, hf_text conversation_id, hf_tex
     return hf__query_do(&unsee);
 }
 
-/* Removes a message, and leaves a mark in its place for the lists that page from it. */
+/* Removes a message, and leaves a mark in its place for the lists that page from it. There is none where somebody's
+ * own DELETE took the conversation alone. */
 static int bury(hf__store *store, int64_t position, hf_text id, hf_text conversation_id, hf_error *err) {
     hf__query remove = hf__query_start(store, HF__SQL_MESSAGE_DELETE, err);
     hf__bind_int(&remove, position);

@@ -640,6 +640,14 @@ static void a_message_that_is_not_valid_is_corruption(void **state) {
     }
 }
 
+static void a_message_that_lost_its_conversation_can_be_deleted(void **state) {
+    fixture *f = *state;
+    add(f, "c1", "m1");
+    fixture_sql(f, "PRAGMA foreign_keys = OFF; DELETE FROM conversations; PRAGMA foreign_keys = ON");
+    assert_int_equal(done(f, .op = "delete", .message_id = T("m1"))->deleted, 1);
+    assert_null(done(f, .op = "get", .message_id = T("m1"))->message);
+}
+
 static void a_conversation_that_is_not_valid_is_corruption(void **state) {
     static const char *const damage[][2] = {
         {"metadata = '{]'", "\"metadata\""},
@@ -705,6 +713,7 @@ int main(void) {
         RULE(two_handles_see_each_others_commits),
         RULE(a_state_that_is_none_is_corruption),
         RULE(a_message_that_is_not_valid_is_corruption),
+        RULE(a_message_that_lost_its_conversation_can_be_deleted),
         RULE(a_conversation_that_is_not_valid_is_corruption),
     };
     return cmocka_run_group_tests(rules, NULL, NULL);
