@@ -57,9 +57,9 @@ int hf__stream_text(hf__store *store, int64_t position, hf_result *result, hf_te
 
 /* ---- Projections ------------------------------------------------------------------------------- */
 
-/* The search index, under the position of a message: puts the text of its content in, where there is any;
- * takes it out (`found`: whether it was in), or those of a whole conversation; puts that of another content in its
- * place, absent for none. */
+/* The search index, under the position of a message. The text of its content goes in, absent or empty for none, in
+ * the place of what somebody's own DELETE left there; is taken out (`found`: whether it was in), or those of a whole
+ * conversation; or gives way to that of another content, absent for none. */
 int hf__index_add(hf__store *store, int64_t position, hf_text content, hf_error *err);
 int hf__index_remove(hf__store *store, int64_t position, bool *found, hf_error *err);
 int hf__index_remove_all(hf__store *store, hf_text conversation_id, hf_error *err);

@@ -30,15 +30,6 @@ static int find_entry(hf__store *store, int64_t position, hf_text text, bool *fo
     return hf__query_end(&query);
 }
 
-int hf__index_add(hf__store *store, int64_t position, hf_text content, hf_error *err) {
-    hf__arena arena = {0};
-    hf_text text;
-    int code = hf__flat_text(&arena, content, &text, err);
-    if (code == HF_OK) code = add_text(store, position, text, err);
-    hf__arena_free(&arena);
-    return code;
-}
-
 static int remove_entry(hf__store *store, int64_t position, hf_error *err) {
     hf__query query = hf__query_start(store, HF__SQL_INDEX_REMOVE, err);
     hf__bind_int(&query, position);
@@ -55,6 +46,18 @@ int hf__index_remove_all(hf__store *store, hf_text conversation_id, hf_error *er
     hf__query query = hf__query_start(store, HF__SQL_INDEX_REMOVE_ALL, err);
     hf__bind_text(&query, conversation_id);
     return hf__query_do(&query);
+}
+
+int hf__index_add(hf__store *store, int64_t position, hf_text content, hf_error *err) {
+    hf__arena arena = {0};
+    hf_text text = {"", 0};
+    bool found;
+    int code = content.data != NULL ? hf__flat_text(&arena, content, &text, err) : HF_OK;
+    if (code == HF_OK)
+        code = text.size > 0 ? add_text(store, position, text, err)
+                             : hf__index_remove(store, position, &found, err);
+    hf__arena_free(&arena);
+    return code;
 }
 
 int hf__index_change(hf__store *store, int64_t position, hf_text content, hf_error *err) {

@@ -168,13 +168,13 @@ static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_
     hf__arena arena = {0};
     hf_text channel = {NULL, 0};
     bool final = state == HF_STATE_FINAL;
+    hf_text indexed = final && op->skip_indexing != HF_YES ? content : (hf_text){NULL, 0};
     int64_t time = hf__next_time(store, parent.newest, parent.updated_at);
     if (!final) code = hf__anchor_own(store, err);
     if (code == HF_OK && parent.needs_channel)
         code = find_channel(store, op->metadata, &arena, &channel, err);
     if (code == HF_OK) code = make_message(op, content, state, time, result, err);
-    if (code == HF_OK && final && op->skip_indexing != HF_YES)
-        code = hf__index_add(store, parent.next, content, err);
+    if (code == HF_OK) code = hf__index_add(store, parent.next, indexed, err);
     if (code == HF_OK) code = hf__insert_message(store, result->message, parent.next, err);
     if (code == HF_OK) code = grow_conversation(store, parent.position, time, channel, err);
     if (code == HF_OK && final) code = hf__attend(store, result->message, err);

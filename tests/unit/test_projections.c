@@ -159,6 +159,16 @@ static void an_entry_without_its_message_is_in_nobodys_way(void **state) {
     add(f, "m2", "user", "land"); /* in the position of the other */
     assert_int_equal(found(f, "sea"), 0);
     assert_int_equal(found(f, "land"), 1);
+    fixture_sql(f, "DELETE FROM messages");
+    done(f, .op = "add", .conversation_id = T("c1"), .role = T("user"), .message_id = T("m3"),
+         .content = T("sky"), .skip_indexing = HF_YES);
+    assert_int_equal(found(f, "land"), 0);
+    assert_int_equal(done(f, .op = "delete", .message_id = T("m3"))->segment_ids_count, 0);
+    add(f, "m4", "user", "rain");
+    fixture_sql(f, "DELETE FROM messages; DELETE FROM deleted_messages");
+    reserve(f, "m5");
+    done(f, .op = "updateContent", .message_id = T("m5"), .content = T("sun"), .index = HF_NO);
+    assert_int_equal(found(f, "rain"), 0);
 }
 
 /* ---- Attention --------------------------------------------------------------------------------- */
