@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "op/check.h"
 #include "op/text.h"
+#include "store/store.h"
 
 /* Whether the text so far ends so; it may be empty where memory ran out. */
 static bool ends_in(const hf__buf *buf, char c) {
@@ -246,7 +247,9 @@ int hf_explain_json(hf_store *store, hf_text json, hf_json *out, hf_error *err) 
     if (rc == HF_OK) rc = hf__engine_enter(store, err);
     if (rc == HF_OK) {
         int64_t begun = hf__monotonic_ns();
+        if (!store->host_terminal) hf__store_dry_run(&store->terminal, true);
         if (hf__engine_run(store, &op, &trace, true, &result, &outcome) == HF_OK) outcome = (hf_error){0};
+        if (!store->host_terminal) hf__store_dry_run(&store->terminal, false);
         int64_t spent = hf__monotonic_ns() - begun;
         hf__buf buf;
         hf__buf_init(&buf, 0);

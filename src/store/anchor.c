@@ -82,16 +82,19 @@ int hf__stream_text(hf__store *store, int64_t position, hf_result *result, hf_te
 
 /* ---- Owners ------------------------------------------------------------------------------------ */
 
+/* A dry run needs the id alone: whatever bears it is rolled back. */
 int hf__anchor_own(hf__store *store, hf_error *err) {
-    if (store->owner != NULL) return HF_OK;
+    bool named = store->owner_id[0] != '\0';
+    if (store->owner != NULL || (store->dry_run && named)) return HF_OK;
     int code = hf__host_uuid(store->options.host, store->owner_id, err);
-    return code == HF_OK ? hf__owner_claim(store->db, store->owner_id, &store->owner, err) : code;
+    if (code != HF_OK || store->dry_run) return code;
+    return hf__owner_claim(store->db, store->owner_id, &store->owner, err);
 }
 
 int hf__anchor_meet(hf__store *store, hf_text owner, bool *dead, hf_error *err) {
     bool lives = strcmp(owner.data, store->owner_id) == 0;
     int code = lives ? HF_OK : hf__owner_lives(store->db, owner.data, &lives, err);
-    if (code == HF_OK && !lives) hf__error_copy(store->gone, sizeof store->gone, owner.data, owner.size, 1);
+    if (code == HF_OK && !lives) store->met_dead = true;
     if (dead != NULL) *dead = !lives;
     return code;
 }
@@ -106,12 +109,6 @@ static int interrupt(hf__store *store, hf_text owner, hf_error *err) {
     if (code != HF_OK && !sqlite3_get_autocommit(store->db)) hf__query_run(store, HF__SQL_ROLLBACK, NULL);
     if (code == HF_OK) hf__owner_clear(store->db, owner.data);
     return code;
-}
-
-void hf__anchors_settle(hf__store *store) {
-    if (store->gone[0] != '\0')
-        interrupt(store, hf_text_of(store->gone), NULL); /* else the next write tries */
-    store->gone[0] = '\0';
 }
 
 /* A store that another process writes to can be opened all the same: what is left over, a write will meet. An
@@ -135,10 +132,15 @@ int hf__anchors_recover(hf__store *store, hf_error *err) {
         bool lives = true;
         if (hf__owner_lives(store->db, owner.data, &lives, NULL) != HF_OK || lives) continue;
         code = interrupt(store, owner, err);
-        if (code == HF_BUSY) code = HF_OK;
     }
     hf_result_free(&memory);
-    return code;
+    return code == HF_BUSY ? HF_OK : code;
+}
+
+void hf__anchors_settle(hf__store *store) {
+    bool met = store->met_dead;
+    store->met_dead = false;
+    if (met && !store->dry_run) hf__anchors_recover(store, NULL); /* else the next write tries */
 }
 
 /* ---- append ------------------------------------------------------------------------------------ */
@@ -160,6 +162,16 @@ static int find_anchor(hf__store *store, hf_text id, hf_result *result, anchor *
     }
     int code = hf__query_end(&query);
     return code == HF_OK && !found ? hf__no_message(err, "messageId", id) : code;
+}
+
+int hf__anchor_repeat(hf__store *store, hf_message *message, hf_result *result, hf_error *err) {
+    anchor found = {0};
+    bool dead = false;
+    if (message->state != HF_STATE_RESERVED && message->state != HF_STATE_STREAMING) return HF_OK;
+    int code = find_anchor(store, message->id, result, &found, err);
+    if (code == HF_OK && found.owner.data != NULL) code = hf__anchor_meet(store, found.owner, &dead, err);
+    if (dead) message->state = HF_STATE_INTERRUPTED;
+    return code;
 }
 
 /* Whether this handle may append to the message. */

@@ -46,10 +46,13 @@ int hf__anchor_own(hf__store *store, hf_error *err);
  * interrupted, and `dead` (may be NULL) is set. */
 int hf__anchor_meet(hf__store *store, hf_text owner, bool *dead, hf_error *err);
 
+/* The same for a message that an op finds stored already, and its state. */
+int hf__anchor_repeat(hf__store *store, hf_message *message, hf_result *result, hf_error *err);
+
 /* Makes the anchors of every dead owner interrupted. Called outside a transaction. */
 int hf__anchors_recover(hf__store *store, hf_error *err);
 
-/* The same for the dead owner that a failed op met, whose own writes are undone. */
+/* The same after a transaction that met one. It needs one of its own, as a failed op's writes are undone. */
 void hf__anchors_settle(hf__store *store);
 
 /* What was streamed so far into the message at `position`; leaves `out` alone where nothing was. */

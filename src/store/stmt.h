@@ -26,7 +26,8 @@ typedef struct hf__store {
     int64_t newest;                   /* the latest time this handle gave to a row */
     hf__owner *owner;                 /* NULL until the first message was reserved */
     char owner_id[HF__UUID_SIZE + 1]; /* whose lock `owner` is */
-    char gone[HF__UUID_SIZE + 1];     /* a dead owner that this transaction met; "" for none */
+    bool met_dead;                    /* this transaction met an anchor whose owner is dead */
+    bool dry_run;                     /* nothing that it brings about may stay */
     int shaken;                       /* the code of a step that failed in SQLite; HF_OK for none */
     hf__outbox outbox;                /* lines for the disk view */
     char *view_dir;                   /* the store's copy of options.view_dir */

@@ -134,6 +134,10 @@ static int copy_view_dir(hf__store *store, const char *given, hf_error *err) {
     return HF_OK;
 }
 
+void hf__store_dry_run(const hf_terminal *terminal, bool yes) {
+    ((hf__store *)terminal->data)->dry_run = yes;
+}
+
 int hf__store_open(const char *path, const hf__store_options *options, hf_terminal *out, hf_error *err) {
     hf__store *store = hf__alloc_zero(sizeof *store);
     if (store == NULL) return hf__fail_memory(err);

@@ -2,6 +2,8 @@
 #ifndef HF_STORE_STORE_H
 #define HF_STORE_STORE_H
 
+#include <stdbool.h>
+
 #include "op/host.h"
 
 typedef struct hf__store_options {
@@ -13,6 +15,10 @@ typedef struct hf__store_options {
 
 /* Opens or creates the file and fills `out`, whose `close` frees everything. Errors as hf_open's. */
 int hf__store_open(const char *path, const hf__store_options *options, hf_terminal *out, hf_error *err);
+
+/* Whether the ops that follow are a dry run: all of them will be rolled back, and what they find out beside - that
+ * the owner of an anchor died - is not acted upon, either. `terminal` is one of the above. */
+void hf__store_dry_run(const hf_terminal *terminal, bool yes);
 
 /* Writes the disk view of the store anew; hf_view_rebuild is its contract. `terminal` is one of the above. */
 int hf__store_rebuild_view(const hf_terminal *terminal, int64_t *conversations, hf_error *err);

@@ -163,7 +163,7 @@ static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_
     if (code != HF_OK) return code;
     if (result->message != NULL) {
         result->deduplicated = HF_YES;
-        return HF_OK;
+        return hf__anchor_repeat(store, result->message, result, err);
     }
     hf__arena arena = {0};
     hf_text channel = {NULL, 0};

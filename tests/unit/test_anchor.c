@@ -262,6 +262,79 @@ static void a_write_that_meets_a_dead_owners_anchor_interrupts_it(void **state) 
     assert_int_equal(done(f, .op = "get", .message_id = T("m2"))->message->state, HF_STATE_INTERRUPTED);
 }
 
+/* Takes the anchor's owner for one that never lived. */
+static void orphan(fixture *f, const char *id, const char *owner) {
+    char sql[160];
+    snprintf(sql, sizeof sql, "UPDATE messages SET owner = '%s' WHERE id = '%s'", owner, id);
+    fixture_sql(f, sql);
+}
+
+static void a_transaction_may_meet_several_dead_owners(void **state) {
+    fixture *f = *state;
+    static const char *const ids[] = {"m1", "m2"};
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m2"));
+    orphan(f, "m1", "01890000-0000-7000-8000-000000000001");
+    orphan(f, "m2", "01890000-0000-7000-8000-000000000002");
+    assert_int_equal(f->terminal.begin(f->terminal.data, 1, &f->err), HF_OK);
+    for (int i = 0; i < 2; i++) {
+        hf_op update = {.op = "update", .message_id = T(ids[i]), .updates = T("{}")};
+        assert_int_equal(inside(f, &update), HF_OK);
+    }
+    assert_int_equal(f->terminal.commit(f->terminal.data, &f->err), HF_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(done(f, .op = "get", .message_id = T(ids[i]))->message->state, HF_STATE_INTERRUPTED);
+}
+
+static void a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted(void **state) {
+    fixture *f = *state;
+    append(f, "acknowledged", 1);
+    const hf_result *again =
+        done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m1"));
+    assert_int_equal(again->deduplicated, HF_YES);
+    assert_int_equal(again->message->state, HF_STATE_STREAMING);
+    orphan(f, "m1", "01890000-0000-7000-8000-000000000001");
+    again =
+        done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m1"));
+    assert_int_equal(again->deduplicated, HF_YES);
+    assert_int_equal(again->message->state, HF_STATE_INTERRUPTED);
+    assert_message(f, HF_STATE_INTERRUPTED, "acknowledged");
+}
+
+static void a_dry_run_interrupts_nothing_and_makes_no_file(void **state) {
+    fixture *f = *state;
+    char list[96];
+    fixture_close(f); /* and with it the owner of m1 */
+    fixture_open(f);
+    hf__store_dry_run(&f->terminal, true);
+    assert_int_equal(f->terminal.begin(f->terminal.data, 1, &f->err), HF_OK);
+    static const char *const ids[] = {"m2", "m3", "m2"};
+    for (int i = 0; i < 2; i++) {
+        hf_op reserve = {
+            .op = "reserve", .conversation_id = T("c1"), .role = T("user"), .message_id = T(ids[i])};
+        assert_int_equal(inside(f, &reserve), HF_OK);
+    }
+    for (int i = 0; i < 3; i++) {
+        hf_op delta = {.op = "append", .message_id = T(ids[i]), .delta = T("x")};
+        assert_int_equal(inside(f, &delta), HF_OK);
+    }
+    f->terminal.rollback(f->terminal.data);
+    snprintf(list, sizeof list, "ls %s | grep -q owner", f->folder);
+    assert_int_not_equal(system(list), 0);
+    hf__store_dry_run(&f->terminal, false);
+
+    done(f, .op = "delete", .message_id = T("m1"));
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m1"));
+    assert_int_equal(system(list), 0);
+    append(f, "acknowledged", 1);
+    orphan(f, "m1", "01890000-0000-7000-8000-000000000001");
+    hf__store_dry_run(&f->terminal, true);
+    assert_int_equal(append_fails(f, "late", 2), HF_CONFLICT);
+    hf__store_dry_run(&f->terminal, false);
+    assert_message(f, HF_STATE_STREAMING, "acknowledged");
+    assert_int_equal(append_fails(f, "late", 2), HF_CONFLICT);
+    assert_message(f, HF_STATE_INTERRUPTED, "acknowledged");
+}
+
 static void an_anchor_in_memory_has_an_owner(void **state) {
     fixture *f = *state;
     fixture_close(f);
@@ -305,6 +378,9 @@ int main(void) {
         RULE(only_its_owner_appends_and_any_handle_settles),
         RULE(anchors_of_an_owner_that_is_gone_are_interrupted_at_the_next_open),
         RULE(a_write_that_meets_a_dead_owners_anchor_interrupts_it),
+        RULE(a_transaction_may_meet_several_dead_owners),
+        RULE(a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted),
+        RULE(a_dry_run_interrupts_nothing_and_makes_no_file),
         RULE(an_anchor_in_memory_has_an_owner),
         RULE(a_stream_that_was_tampered_with_is_corruption),
     };
