@@ -137,6 +137,14 @@ int hf__anchors_recover(hf__store *store, hf_error *err) {
     return code == HF_BUSY ? HF_OK : code;
 }
 
+void hf__anchors_sweep(hf__store *store) {
+    if (!hf__owner_sweep(store->db, false)) return;
+    if (hf__query_run(store, HF__SQL_BEGIN_WRITE, NULL) != HF_OK)
+        return; /* who claims an owner holds this lock */
+    hf__owner_sweep(store->db, true);
+    hf__query_run(store, HF__SQL_ROLLBACK, NULL);
+}
+
 void hf__anchors_settle(hf__store *store) {
     bool met = store->met_dead;
     store->met_dead = false;

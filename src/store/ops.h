@@ -52,7 +52,10 @@ int hf__anchor_repeat(hf__store *store, hf_message *message, hf_result *result, 
 /* Makes the anchors of every dead owner interrupted. Called outside a transaction. */
 int hf__anchors_recover(hf__store *store, hf_error *err);
 
-/* The same after a transaction that met one. It needs one of its own, as a failed op's writes are undone. */
+/* Takes away the files of owners that died, if that can be done. Called outside a transaction. */
+void hf__anchors_sweep(hf__store *store);
+
+/* Makes them interrupted after a transaction that met one. It needs one of its own, as a failed op's writes are undone. */
 void hf__anchors_settle(hf__store *store);
 
 /* What was streamed so far into the message at `position`; leaves `out` alone where nothing was. */

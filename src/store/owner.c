@@ -14,6 +14,7 @@
 
 #include "store/owner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -166,4 +167,33 @@ void hf__owner_clear(sqlite3 *db, const char *id) {
     if (find_file(db, id, &owner, NULL) == HF_OK && owner.name != NULL)
         owner.vfs->xDelete(owner.vfs, owner.name, 0);
     leave_file(&owner);
+}
+
+/* Whether the name is that of an owner's file of the database `base`; `id` shows whose. */
+static bool is_owner_file(const char *name, const char *base, const char **id) {
+    static const char infix[] = "-owner-";
+    size_t size = strlen(base);
+    if (strncmp(name, base, size) != 0 || strncmp(name + size, infix, sizeof infix - 1) != 0) return false;
+    *id = name + size + sizeof infix - 1;
+    return strlen(*id) == HF__UUID_SIZE && is_uuid(*id);
+}
+
+bool hf__owner_sweep(sqlite3 *db, bool clear) {
+    const char *database = sqlite3_db_filename(db, "main"), *id;
+    const char *base = database != NULL ? strrchr(database, '/') : NULL;
+    if (base == NULL) return false;
+    char *folder = sqlite3_mprintf("%.*s", (int)(++base - database), database);
+    DIR *dir = folder != NULL ? opendir(folder) : NULL;
+    sqlite3_free(folder);
+    if (dir == NULL) return false;
+    bool found = false, lives;
+    for (const struct dirent *file; (file = readdir(dir)) != NULL;) {
+        if (!is_owner_file(file->d_name, base, &id)) continue;
+        if (hf__owner_lives(db, id, &lives, NULL) != HF_OK || lives) continue;
+        found = true;
+        if (!clear) break;
+        hf__owner_clear(db, id);
+    }
+    closedir(dir);
+    return found;
 }

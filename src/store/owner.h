@@ -30,4 +30,8 @@ int hf__owner_lives(sqlite3 *db, const char *id, bool *lives, hf_error *err);
 /* Takes the file of a dead owner away, if that can be done. */
 void hf__owner_clear(sqlite3 *db, const char *id);
 
+/* Whether there is a file of a dead owner, as a crash leaves one, also of an owner whose anchors were all settled. With
+ * `clear`, takes all of them away; nobody may claim an owner meanwhile, since his file is there before its lock. */
+bool hf__owner_sweep(sqlite3 *db, bool clear);
+
 #endif

@@ -2,6 +2,9 @@
  * becomes of it when its owner goes. */
 #define _POSIX_C_SOURCE 200809L
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "support/terminal.h"
 
 static int setup(void **state) {
@@ -300,6 +303,42 @@ static void a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted
     assert_message(f, HF_STATE_INTERRUPTED, "acknowledged");
 }
 
+static int owner_files(const fixture *f) {
+    char command[96];
+    snprintf(command, sizeof command, "exit $(ls %s | grep -c owner)", f->folder);
+    return WEXITSTATUS(system(command));
+}
+
+static void what_dead_owners_left_beside_the_store_goes_at_the_next_open(void **state) {
+    fixture *f = *state;
+    fixture_close(f); /* so that the children inherit no store */
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            fixture_open(f);
+            done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("user"), .message_id = T("m2"));
+            done(f, .op = "updateContent", .message_id = T("m2"), .content = T("final"));
+            done(f, .op = "delete", .message_id = T("m2"));
+            _exit(0);
+        }
+        int status = -1;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_int_equal(owner_files(f), 1); /* the second child took that of the first away */
+    }
+    fixture_open(f);
+    assert_int_equal(owner_files(f), 0);
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("user"), .message_id = T("m2"));
+    done(f, .op = "updateContent", .message_id = T("m2"), .content = T("final"));
+    fixture other = *f;
+    other.terminal = (hf_terminal){0};
+    other.result = (hf_result){0};
+    fixture_open(&other);
+    assert_int_equal(owner_files(f), 1); /* it lives, though it owns no anchor */
+    fixture_close(&other);
+}
+
 static void a_dry_run_interrupts_nothing_and_makes_no_file(void **state) {
     fixture *f = *state;
     char list[96];
@@ -380,6 +419,7 @@ int main(void) {
         RULE(a_write_that_meets_a_dead_owners_anchor_interrupts_it),
         RULE(a_transaction_may_meet_several_dead_owners),
         RULE(a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted),
+        RULE(what_dead_owners_left_beside_the_store_goes_at_the_next_open),
         RULE(a_dry_run_interrupts_nothing_and_makes_no_file),
         RULE(an_anchor_in_memory_has_an_owner),
         RULE(a_stream_that_was_tampered_with_is_corruption),
