@@ -37,14 +37,23 @@ static int fill(hf__store *store, struct hf__letter *letter, const hf_message *m
     return whole ? HF_OK : hf__fail_memory(err);
 }
 
+static void log_failure(hf__store *store, hf_error *why) {
+    hf__error_prefix(why, "disk view: ");
+    hf__host_log(store->options.host, HF_WARN, "", why->message, (hf_text){NULL, 0});
+}
+
 int hf__outbox_add(hf__store *store, const hf_message *message, int64_t created_at, hf_error *err) {
     struct hf__letter *letter = hf__alloc_zero(sizeof *letter);
     if (letter == NULL) return hf__fail_memory(err);
-    int code = fill(store, letter, message, err);
-    if (code != HF_OK) {
-        discard(letter);
-        return code;
+    hf_error why = {0};
+    int code = fill(store, letter, message, &why);
+    if (code != HF_OK) discard(letter);
+    if (code == HF_CORRUPT) { /* a line that cannot be written is no matter of the op's */
+        log_failure(store, &why);
+        return HF_OK;
     }
+    if (code != HF_OK && err != NULL) *err = why;
+    if (code != HF_OK) return code;
     letter->created_at = created_at > 0 ? created_at : letter->row.conversation->created_at;
     letter->mark = store->outbox.marks;
     letter->older = store->outbox.newest;
@@ -86,10 +95,8 @@ void hf__outbox_send(hf__store *store) {
         hf_error why = {0};
         oldest = letter->older;
         if (hf__view_add(store->options.view_dir, letter->row.conversation, letter->created_at,
-                         letter->row.message, &why) != HF_OK) {
-            hf__error_prefix(&why, "disk view: ");
-            hf__host_log(store->options.host, HF_WARN, "", why.message, (hf_text){NULL, 0});
-        }
+                         letter->row.message, &why) != HF_OK)
+            log_failure(store, &why);
         discard(letter);
     }
 }

@@ -640,6 +640,28 @@ static void a_message_that_is_not_valid_is_corruption(void **state) {
     }
 }
 
+static void count_logs(void *data, hf_level level, const char *layer, const char *message, hf_text fields) {
+    (void)level, (void)layer, (void)fields;
+    if (strstr(message, "disk view") != NULL) ++*(int *)data;
+}
+
+static void a_damaged_conversation_keeps_no_message_out_that_was_for_the_disk_view(void **state) {
+    fixture *f = *state;
+    int logs = 0;
+    char folder[96];
+    fixture_close(f);
+    snprintf(folder, sizeof folder, "%s/view", f->folder);
+    f->options.view_dir = folder;
+    f->host.log = count_logs;
+    f->host.log_data = &logs;
+    fixture_open(f);
+    fixture_sql(f, "UPDATE conversations SET metadata = '[1]' WHERE id = 'c1'");
+    done(f, .op = "add", .conversation_id = T("c1"), .role = T("user"), .content = T("x"),
+         .message_id = T("m1"), .sync_to_disk = HF_YES);
+    assert_text(message(f, "m1")->content, "x");
+    assert_int_equal(logs, 1);
+}
+
 static void a_message_that_lost_its_conversation_can_be_deleted(void **state) {
     fixture *f = *state;
     add(f, "c1", "m1");
@@ -713,6 +735,7 @@ int main(void) {
         RULE(two_handles_see_each_others_commits),
         RULE(a_state_that_is_none_is_corruption),
         RULE(a_message_that_is_not_valid_is_corruption),
+        RULE(a_damaged_conversation_keeps_no_message_out_that_was_for_the_disk_view),
         RULE(a_message_that_lost_its_conversation_can_be_deleted),
         RULE(a_conversation_that_is_not_valid_is_corruption),
     };
