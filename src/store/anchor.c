@@ -57,7 +57,8 @@ int hf__stream_text(hf__store *store, int64_t position, hf_result *result, hf_te
     last_delta last;
     int code = find_last(store, position, (hf_text){NULL, 0}, &last, err);
     if (code != HF_OK || last.seq == 0) return code;
-    size_t room = last.length >= 0 ? (size_t)last.length : 0, size = 0;
+    int64_t most = sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, -1); /* what could become a content */
+    size_t room = last.length >= 0 && last.length <= most ? (size_t)last.length : 0, size = 0;
     char *text = hf_result_alloc(result, room + 1);
     if (text == NULL) return hf__fail_memory(err);
     hf__query query = hf__query_start(store, HF__SQL_DELTAS, err);

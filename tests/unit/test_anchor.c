@@ -265,6 +265,19 @@ static void a_write_that_meets_a_dead_owners_anchor_interrupts_it(void **state) 
     assert_int_equal(done(f, .op = "get", .message_id = T("m2"))->message->state, HF_STATE_INTERRUPTED);
 }
 
+static void a_length_that_deltas_cannot_have_is_corruption(void **state) {
+    fixture *f = *state;
+    static const char *const lengths[] = {"-1", "0", "3", "4611686018427387904", "9223372036854775807"};
+    append(f, "x", 1);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        char sql[80];
+        snprintf(sql, sizeof sql, "UPDATE deltas SET length = %s", lengths[i]);
+        fixture_sql(f, sql);
+        assert_int_equal(failed(f, .op = "get", .message_id = T("m1")), HF_CORRUPT);
+        assert_says(f, "add up");
+    }
+}
+
 /* Takes the anchor's owner for one that never lived. */
 static void orphan(fixture *f, const char *id, const char *owner) {
     char sql[160];
@@ -417,6 +430,7 @@ int main(void) {
         RULE(only_its_owner_appends_and_any_handle_settles),
         RULE(anchors_of_an_owner_that_is_gone_are_interrupted_at_the_next_open),
         RULE(a_write_that_meets_a_dead_owners_anchor_interrupts_it),
+        RULE(a_length_that_deltas_cannot_have_is_corruption),
         RULE(a_transaction_may_meet_several_dead_owners),
         RULE(a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted),
         RULE(what_dead_owners_left_beside_the_store_goes_at_the_next_open),
