@@ -96,7 +96,7 @@ int hf__anchor_meet(hf__store *store, hf_text owner, bool *dead, hf_error *err) 
     bool lives = strcmp(owner.data, store->owner_id) == 0;
     int code = lives ? HF_OK : hf__owner_lives(store->db, owner.data, &lives, err);
     if (code == HF_OK && !lives) store->met_dead = true;
-    if (dead != NULL) *dead = !lives;
+    if (code == HF_OK && dead != NULL) *dead = !lives;
     return code;
 }
 
@@ -178,7 +178,8 @@ int hf__anchor_repeat(hf__store *store, hf_message *message, hf_result *result, 
     bool dead = false;
     if (message->state != HF_STATE_RESERVED && message->state != HF_STATE_STREAMING) return HF_OK;
     int code = find_anchor(store, message->id, result, &found, err);
-    if (code == HF_OK && found.owner.data != NULL) code = hf__anchor_meet(store, found.owner, &dead, err);
+    if (code == HF_OK && found.owner.data != NULL)
+        hf__anchor_meet(store, found.owner, &dead, NULL); /* one that cannot be looked at is left alone */
     if (dead) message->state = HF_STATE_INTERRUPTED;
     return code;
 }

@@ -2,6 +2,7 @@
  * becomes of it when its owner goes. */
 #define _POSIX_C_SOURCE 200809L
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -316,6 +317,23 @@ static void a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted
     assert_message(f, HF_STATE_INTERRUPTED, "acknowledged");
 }
 
+static void an_owner_that_cannot_be_looked_at_is_in_nobodys_way(void **state) {
+    fixture *f = *state;
+    static const char id[] = "01890000-0000-7000-8000-000000000001";
+    char path[160];
+    append(f, "acknowledged", 1);
+    orphan(f, "m1", id);
+    snprintf(path, sizeof path, "%s-owner-%s", f->path, id);
+    assert_int_equal(mkdir(path, 0700), 0);
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m1"));
+    assert_int_equal(f->result.message->state, HF_STATE_STREAMING);
+    done(f, .op = "update", .message_id = T("m1"), .updates = T("{}"));
+    fixture_close(f);
+    fixture_open(f);
+    assert_message(f, HF_STATE_STREAMING, "acknowledged");
+    assert_int_equal(append_fails(f, "late", 2), HF_IO);
+}
+
 static int owner_files(const fixture *f) {
     char command[96];
     snprintf(command, sizeof command, "exit $(ls %s | grep -c owner)", f->folder);
@@ -434,6 +452,7 @@ int main(void) {
         RULE(a_transaction_may_meet_several_dead_owners),
         RULE(a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted),
         RULE(what_dead_owners_left_beside_the_store_goes_at_the_next_open),
+        RULE(an_owner_that_cannot_be_looked_at_is_in_nobodys_way),
         RULE(a_dry_run_interrupts_nothing_and_makes_no_file),
         RULE(an_anchor_in_memory_has_an_owner),
         RULE(a_stream_that_was_tampered_with_is_corruption),
