@@ -1,6 +1,7 @@
 /*
  * Full-text search: what goes into the index, what leaves it, and who is found. The index is FTS5,
- * keyed by the message's position, and touched only when a text changes. What the text of a content is is left to flat.c, the language of queries to match.c.
+ * keyed by the message's position, and touched only when a text changes. What the text of a content is, is left to
+ * flat.c, the language of queries to match.c.
  */
 #include "base/error.h"
 #include "store/flat.h"

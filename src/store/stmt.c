@@ -1,6 +1,6 @@
 /*
  * Prepared statements: made once, kept for the life of the store, reset on every path; and SQLite's result
- * codes turned into ours. What the statements mean is left to reads.c and writes.c.
+ * codes turned into ours. What the statements mean is left to those who run them.
  */
 #include "store/stmt.h"
 

@@ -1,6 +1,6 @@
 /*
  * The terminal itself: transactions and their marks, and each op handed to the function that answers it.
- * What the functions do is left to reads.c and writes.c, whether to try again to the layer above.
+ * What the functions do is left to the files that README.md names, whether to try again to the layer above.
  */
 #include "store/store.h"
 

@@ -1,5 +1,5 @@
 /*
- * Names, lines and meta.json of the disk view. Touches no file: that is left to view.c and view_rebuild.c; what
+ * Names, lines and meta.json of the disk view. Touches no file: that is left to view.c and view_file.c; what
  * the flat text of a content is, to flat.c.
  */
 #include "store/view_text.h"
