@@ -150,7 +150,8 @@ typedef enum hf__sql {
  *
  * `deltas` is keyed by its message's position and its seq in one number (HF__DELTA_BITS), so that an append
  * goes to the end of a table that has no index, and writes one page. No foreign key fits that: a trigger
- * takes the deltas along with their message.
+ * takes the deltas along with their message, also with one that somebody made final by hand: the next message of
+ * its position must not begin with them.
  *
  * `search` keeps a copy of each text, under its message's position: an entry is then taken out as it was put
  * in, whatever became of the content, and any SQLite shell can ask it. An entry that somebody's own DELETE
@@ -205,7 +206,7 @@ typedef enum hf__sql {
     " length INTEGER NOT NULL,"                                                                      \
     " delta TEXT NOT NULL"                                                                           \
     ") STRICT;"                                                                                      \
-    "CREATE TRIGGER deltas_of_message AFTER DELETE ON messages WHEN old.state <> 'final' BEGIN"      \
+    "CREATE TRIGGER deltas_of_message AFTER DELETE ON messages BEGIN"                                \
     " DELETE FROM deltas WHERE position > old.position << 24 AND position < old.position + 1 << 24;" \
     " END;"                                                                                          \
     "CREATE TABLE deleted_messages ("                                                                \

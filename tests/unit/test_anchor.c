@@ -279,6 +279,15 @@ static void a_length_that_deltas_cannot_have_is_corruption(void **state) {
     }
 }
 
+static void what_was_made_final_by_hand_leaves_no_deltas_to_the_next_in_its_place(void **state) {
+    fixture *f = *state;
+    append(f, "of another", 1);
+    fixture_sql(f, "UPDATE messages SET state = 'final', content = 'mended'; DELETE FROM messages");
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m1"));
+    assert_message(f, HF_STATE_RESERVED, "[]");
+    append(f, "x", 1);
+}
+
 /* Takes the anchor's owner for one that never lived. */
 static void orphan(fixture *f, const char *id, const char *owner) {
     char sql[160];
@@ -448,6 +457,7 @@ int main(void) {
         RULE(only_its_owner_appends_and_any_handle_settles),
         RULE(anchors_of_an_owner_that_is_gone_are_interrupted_at_the_next_open),
         RULE(a_write_that_meets_a_dead_owners_anchor_interrupts_it),
+        RULE(what_was_made_final_by_hand_leaves_no_deltas_to_the_next_in_its_place),
         RULE(a_length_that_deltas_cannot_have_is_corruption),
         RULE(a_transaction_may_meet_several_dead_owners),
         RULE(a_repeat_that_meets_a_dead_owners_anchor_says_that_it_is_interrupted),
