@@ -355,10 +355,7 @@ static int take_owner(doctor *d, sqlite3_stmt *stmt, count *alive, count *dead) 
     count *which = gone ? dead : alive;
     if (which->rows == 0) read_text(stmt, 2, which->example, sizeof which->example);
     which->rows += sqlite3_column_int64(stmt, 1);
-    if (!gone || !d->repair) return HF_OK;
-    int code = settle(d, sqlite3_column_value(stmt, 0));
-    if (code == HF_OK) hf__owner_clear(d->store.db, owner);
-    return code;
+    return gone && d->repair ? settle(d, sqlite3_column_value(stmt, 0)) : HF_OK;
 }
 
 static int check_anchors(doctor *d) {
@@ -383,7 +380,7 @@ static int check_anchors(doctor *d) {
     return HF_OK;
 }
 
-/* The files of dead owners. Those whose anchors are not settled yet are needed no more than others. */
+/* The files of dead owners, those whose anchors were settled just now among them. */
 static int check_owner_files(doctor *d) {
     const char *database = sqlite3_db_filename(d->store.db, "main");
     const char *slash = strrchr(database, '/');

@@ -8,60 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/fault_alloc.h"
-#include "support/fault_vfs.h"
-#include "support/store.h"
+#include "support/doctor.h"
 
 #define OWNER "01890a5d-ac96-774b-bcce-b302099a8057"
-
-/* ---- The store, and its report ------------------------------------------------------------------ */
-
-/* A store with a bit of everything, which is not open. */
-static int make(void **state) {
-    setup(state);
-    fixture *f = *state;
-    done(f, ADD("m1", "hello big world"));
-    done(f, ADD("m2", "[{\"type\":\"text\",\"text\":\"hello small world\"}]"));
-    done(f, ADD("m3", "a secret"), .skip_indexing = HF_YES);
-    done(f, ADD("m4", "gone"));
-    done(f, .op = "delete", .message_id = T("m4"));
-    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("a1"));
-    for (int i = 0; i < 3; i++)
-        done(f, .op = "append", .message_id = T("a1"), .delta = T("\xc3\xa9t"));
-    done(f, .op = "abort", .message_id = T("a1"));
-    fixture_close(f);
-    return 0;
-}
-
-static void by_someone(const fixture *f, const char *sql) {
-    sqlite3 *db = NULL;
-    char *message = NULL;
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) fail_msg("%s: %s", sql, message);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
-static hf_json examine(fixture *f, int repair) {
-    hf_json report;
-    if (hf_doctor_json(f->path, repair, &report, &f->err) != HF_OK) fail_msg("%s", f->err.message);
-    assert_int_equal(strlen(report.data), report.size);
-    return report;
-}
-
-static bool has(const char *report, const char *part) {
-    return strstr(report, part) != NULL;
-}
-
-static void assert_has(const char *report, const char *part) {
-    if (!has(report, part)) fail_msg("the report lacks %s: %s", part, report);
-}
-
-static void assert_well(fixture *f) {
-    hf_json report = examine(f, 0);
-    if (!has(report.data, "\"ok\":true}") || has(report.data, "\"warn\"") || has(report.data, "\"error\""))
-        fail_msg("expected nothing to be wrong: %s", report.data);
-    hf_json_free(&report);
-}
 
 /* The doctor finds it, leaves it as it is, repairs it, and then finds nothing. */
 static void assert_repaired(fixture *f, const char *check, const char *level, const char *found) {
@@ -227,12 +176,17 @@ static void texts_that_were_edited_are_indexed_anew(void **state) {
     assert_repaired(f, "indexTexts", "error", "2 messages that the search index has with another text");
     assert_int_equal(hits_of(f, "hello"), 0);
     assert_int_equal(hits_of(f, "farewell"), 1); /* what was left out stays left out */
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM search"), 1);
 }
 
 static void a_damaged_index_is_built_anew(void **state) {
     static const char *const damages[] = {
-        "UPDATE search_content SET c0 = 'hello old world' WHERE id = 1;"
-        "UPDATE messages SET content = 'hello old world' WHERE position = 1",
+        /* the index as it was, of texts that are others: another word, or the words of another message */
+        ("UPDATE search_content SET c0 = replace(c0, 'big', 'old');"
+         "UPDATE messages SET content = replace(content, 'big', 'old') WHERE state = 'final'"),
+        ("UPDATE search_content SET c0 = CASE WHEN c0 LIKE '%old%' THEN 'hello small world' ELSE 'hello old "
+         "world' END;"
+         "UPDATE messages SET content = c0 FROM search_content AS s WHERE s.id = position"),
         "DELETE FROM search_docsize WHERE id = 1",
         "DELETE FROM search_data WHERE id > 10",
         "UPDATE search_data SET block = zeroblob(200) WHERE id > 10",
@@ -395,6 +349,34 @@ static void damage_is_told_and_never_repaired(void **state) {
     }
 }
 
+static void nothing_is_repaired_in_a_file_that_is_damaged(void **state) {
+    fixture *f = *state;
+    by_someone(f, "PRAGMA ignore_check_constraints = ON; UPDATE messages SET state = 'odd' WHERE id = 'm1';"
+                  "DELETE FROM conversations");
+    hf_json report = examine(f, 1);
+    assert_has(report.data, "CHECK constraint failed in messages");
+    assert_has(report.data, "restore a backup");
+    assert_has(report.data, "],\"ok\":false}");
+    hf_json_free(&report);
+    assert_int_equal(messages_in(f), 4);
+}
+
+static void the_stream_of_a_living_writer_is_not_touched(void **state) {
+    fixture *f = *state;
+    fixture_open(f);
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("a2"));
+    for (int i = 0; i < 3; i++)
+        done(f, .op = "append", .message_id = T("a2"), .delta = T("x"));
+    by_someone(f, "DELETE FROM deltas WHERE position & 16777215 = 2"); /* of a1 as well */
+    hf_json report = examine(f, 1);
+    assert_has(report.data,
+               "{\"check\":\"streams\",\"level\":\"error\",\"message\":\"2 messages whose deltas have a "
+               "gap or a wrong length, of which 1 cannot be repaired now\",\"count\":1,\"example\":\"a2\"}");
+    assert_has(report.data, "],\"ok\":false}");
+    hf_json_free(&report);
+    assert_int_equal(done(f, .op = "append", .message_id = T("a2"), .delta = T("x"), .seq = 4)->seq, 4);
+}
+
 static void rows_that_no_op_would_hand_out_are_told(void **state) {
     fixture *f = *state;
     by_someone(f, "UPDATE messages SET metadata = 'none' WHERE id = 'm1';"
@@ -483,89 +465,7 @@ static void misuse_is_told(void **state) {
     assert_code(hf_doctor_json("", 0, &report, NULL), HF_MISUSE);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------ */
-
-static void memory_that_runs_out_leaves_the_store_as_it_was_or_repaired(void **state) {
-    fixture *f = *state;
-    by_someone(f, "UPDATE messages SET content = 'farewell' WHERE id = 'm1'; DELETE FROM search_docsize");
-    int failures = 0;
-    for (int at = 1;; at++) {
-        hf_json report = {0};
-        fault_alloc_plan(at);
-        int code = hf_doctor_json(f->path, at % 2, &report, &f->err);
-        bool reached = fault_alloc_happened();
-        hf_json_free(&report);
-        if (code != HF_OK) {
-            failures++;
-            assert_code(code, HF_MEMORY);
-        }
-        if (!reached) break;
-    }
-    assert_true(failures > 0);
-    hf_json report = examine(f, 1);
-    assert_has(report.data, "],\"ok\":true}");
-    hf_json_free(&report);
-    assert_well(f);
-}
-
-/* ---- The disk ---------------------------------------------------------------------------------- */
-
-static void copy_store(const fixture *f, const char *from, const char *to) {
-    char command[300];
-    snprintf(command, sizeof command, "cd %s && rm -f %s-wal %s-shm && cp %s %s", f->folder, to, to, from,
-             to);
-    assert_int_equal(system(command), 0);
-}
-
-/* One repair, during which the disk fails once; whether it did. Afterwards all is as before, or repaired. */
-static bool fail_once(fixture *f, fault_kind kind, int rc, long nth) {
-    hf_json report = {0};
-    copy_store(f, "damaged.db", "store.db");
-    fault_vfs_plan(kind, rc, nth, 1);
-    int code = hf_doctor_json(f->path, 1, &report, &f->err);
-    bool reached = fault_vfs_failed() > 0;
-    bool repaired = code == HF_OK && has(report.data, "],\"ok\":true}");
-    if (code != HF_OK && code != HF_IO && code != HF_FULL && code != HF_BUSY && code != HF_UNKNOWN)
-        fail_msg("%s: %s", f->err.name, f->err.message);
-    hf_json_free(&report);
-    report = examine(f, 0);
-    assert_has(report.data, "SQLite finds no damage");
-    if (repaired) assert_has(report.data, "],\"ok\":true}");
-    hf_json_free(&report);
-    report = examine(f, 1);
-    assert_has(report.data, "],\"ok\":true}");
-    hf_json_free(&report);
-    assert_well(f);
-    return reached;
-}
-
-static void a_disk_that_fails_leaves_the_store_as_it_was_or_repaired(void **state) {
-    static const struct {
-        fault_kind kind;
-        int rc;
-    } faults[] = {
-        {FAULT_READ, SQLITE_IOERR_READ},
-        {FAULT_WRITE, SQLITE_IOERR_WRITE},
-        {FAULT_WRITE, SQLITE_FULL},
-        {FAULT_SYNC, SQLITE_IOERR_FSYNC},
-        {FAULT_LOCK, SQLITE_BUSY},
-        {FAULT_LOCK, SQLITE_IOERR_LOCK},
-        {FAULT_TRUNCATE, SQLITE_IOERR_TRUNCATE},
-    };
-    fixture *f = *state;
-    by_someone(f, "UPDATE messages SET content = 'farewell' WHERE id = 'm1'; DELETE FROM search_docsize;"
-                  "DELETE FROM deltas WHERE position & 16777215 = 2");
-    copy_store(f, "store.db", "damaged.db");
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        long nth = 1;
-        while (fail_once(f, faults[i].kind, faults[i].rc, nth))
-            nth++;
-        assert_true(nth > 1);
-    }
-}
-
 int main(void) {
-    fault_vfs_install();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_sound_store_is_well_and_left_as_it_was),
@@ -586,14 +486,14 @@ int main(void) {
         TEST(anchors_that_name_no_owner_are_of_the_dead),
         TEST(files_of_dead_owners_are_taken_away),
         TEST(damage_is_told_and_never_repaired),
+        TEST(nothing_is_repaired_in_a_file_that_is_damaged),
+        TEST(the_stream_of_a_living_writer_is_not_touched),
         TEST(rows_that_no_op_would_hand_out_are_told),
         TEST(rows_of_other_tables_are_told),
         TEST(tables_that_are_not_a_stores_are_told),
         TEST(an_older_store_is_told_and_left_so),
         TEST(what_is_no_store_is_refused_untouched),
         TEST(misuse_is_told),
-        TEST(memory_that_runs_out_leaves_the_store_as_it_was_or_repaired),
-        TEST(a_disk_that_fails_leaves_the_store_as_it_was_or_repaired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
