@@ -139,10 +139,10 @@ int hf__anchors_recover(hf__store *store, hf_error *err) {
 }
 
 void hf__anchors_sweep(hf__store *store) {
-    if (!hf__owner_sweep(store->db, false)) return;
+    if (hf__owner_sweep(store->db, false, NULL) == 0) return;
     if (hf__query_run(store, HF__SQL_BEGIN_WRITE, NULL) != HF_OK)
         return; /* who claims an owner holds this lock */
-    hf__owner_sweep(store->db, true);
+    hf__owner_sweep(store->db, true, NULL);
     hf__query_run(store, HF__SQL_ROLLBACK, NULL);
 }
 

@@ -12,8 +12,6 @@
 #include "store/doctor.h"
 
 #include <assert.h>
-#include <dirent.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -381,30 +379,14 @@ static int check_anchors(doctor *d) {
 }
 
 /* The files of dead owners, those whose anchors were settled just now among them. */
-static int check_owner_files(doctor *d) {
-    const char *database = sqlite3_db_filename(d->store.db, "main");
-    const char *slash = strrchr(database, '/');
-    const char *name = slash != NULL ? slash + 1 : database;
-    char folder[4096], prefix[512];
+static void check_owner_files(doctor *d) {
     count found = {0};
-    int folder_size = snprintf(folder, sizeof folder, "%.*s.", (int)(name - database), database);
-    int prefix_size = snprintf(prefix, sizeof prefix, "%s-owner-", name);
-    DIR *dir = folder_size < (int)sizeof folder && prefix_size < (int)sizeof prefix ? opendir(folder) : NULL;
-    if (dir == NULL)
-        return hf__fail(d->err, HF_IO, "%s: its folder cannot be read: %s", database, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        const char *id = entry->d_name + prefix_size;
-        if (strncmp(entry->d_name, prefix, (size_t)prefix_size) != 0 || !hf__owner_is_id(id) ||
-            !is_dead(d, id))
-            continue;
-        if (found.rows++ == 0) snprintf(found.example, sizeof found.example, "%s", id);
-        if (d->repair) hf__owner_clear(d->store.db, id);
-    }
-    closedir(dir);
+    char id[HF__UUID_SIZE + 1] = "";
+    found.rows = hf__owner_sweep(d->store.db, d->repair, id);
+    snprintf(found.example, sizeof found.example, "%s", id);
     report(d, "ownerFiles", found.rows > 0 ? WARN : OK, &found, found.rows > 0 && d->repair,
            "%lld files of owners that died%s", (long long)found.rows,
            found.rows > 0 && d->repair ? ": taken away" : "");
-    return HF_OK;
 }
 
 /* ---- The WAL ----------------------------------------------------------------------------------- */
@@ -441,7 +423,7 @@ static void checkpoint(doctor *d) {
 
 static int check_store(doctor *d) {
     int code = check_anchors(d);
-    if (code == HF_OK) code = check_owner_files(d);
+    if (code == HF_OK) check_owner_files(d);
     if (code == HF_OK) code = check_index(d);
     if (code == HF_OK) code = check_list(d);
     if (code == HF_OK) code = count_unindexed(d);

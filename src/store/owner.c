@@ -175,24 +175,24 @@ static bool is_owner_file(const char *name, const char *base, const char **id) {
     size_t size = strlen(base);
     if (strncmp(name, base, size) != 0 || strncmp(name + size, infix, sizeof infix - 1) != 0) return false;
     *id = name + size + sizeof infix - 1;
-    return strlen(*id) == HF__UUID_SIZE && is_uuid(*id);
+    return hf__owner_is_id(*id);
 }
 
-bool hf__owner_sweep(sqlite3 *db, bool clear) {
+int64_t hf__owner_sweep(sqlite3 *db, bool clear, char example[HF__UUID_SIZE + 1]) {
     const char *database = sqlite3_db_filename(db, "main"), *id;
     const char *base = database != NULL ? strrchr(database, '/') : NULL;
-    if (base == NULL) return false;
+    if (base == NULL) return 0;
     char *folder = sqlite3_mprintf("%.*s", (int)(++base - database), database);
     DIR *dir = folder != NULL ? opendir(folder) : NULL;
     sqlite3_free(folder);
-    if (dir == NULL) return false;
-    bool found = false, lives;
+    if (dir == NULL) return 0;
+    int64_t found = 0;
+    bool lives;
     for (const struct dirent *file; (file = readdir(dir)) != NULL;) {
         if (!is_owner_file(file->d_name, base, &id)) continue;
         if (hf__owner_lives(db, id, &lives, NULL) != HF_OK || lives) continue;
-        found = true;
-        if (!clear) break;
-        hf__owner_clear(db, id);
+        if (found++ == 0 && example != NULL) memcpy(example, id, HF__UUID_SIZE + 1);
+        if (clear) hf__owner_clear(db, id);
     }
     closedir(dir);
     return found;

@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
-#include "holdfast.h"
+#include "base/uuid.h"
 
 typedef struct hf__owner hf__owner;
 
@@ -30,8 +30,9 @@ int hf__owner_lives(sqlite3 *db, const char *id, bool *lives, hf_error *err);
 /* Takes the file of a dead owner away, if that can be done. */
 void hf__owner_clear(sqlite3 *db, const char *id);
 
-/* Whether there is a file of a dead owner, as a crash leaves one, also of an owner whose anchors were all settled. With
- * `clear`, takes all of them away; nobody may claim an owner meanwhile, since his file is there before its lock. */
-bool hf__owner_sweep(sqlite3 *db, bool clear);
+/* How many files of dead owners there are, as crashes leave them, also of owners whose anchors were all settled;
+ * `example` (may be NULL) gets the id of one. With `clear`, takes them away; nobody may claim an owner meanwhile, since
+ * his file is there before its lock. */
+int64_t hf__owner_sweep(sqlite3 *db, bool clear, char example[HF__UUID_SIZE + 1]);
 
 #endif

@@ -116,7 +116,8 @@
     XX(ANCHOR_ABORT, "UPDATE messages SET state = 'aborted', owner = NULL, metadata = ?"                    \
                      " WHERE id = ?")                                                                       \
     XX(OWNERS, "SELECT DISTINCT owner FROM messages WHERE owner IS NOT NULL")                               \
-    XX(OWNER_GONE, "UPDATE messages SET state = 'interrupted', owner = NULL WHERE owner = ?")               \
+    XX(OWNER_GONE, "UPDATE messages SET owner = NULL, state = CASE WHEN state IN"                           \
+                   " ('reserved', 'streaming') THEN 'interrupted' ELSE state END WHERE owner = ?")          \
                                                                                                             \
     XX(DELTA_ADD, "INSERT INTO deltas(position, length, delta) VALUES(?, ?, ?)")                            \
     XX(DELTA_LAST, "SELECT position, length, delta FROM deltas WHERE position > ? AND position < ?"         \

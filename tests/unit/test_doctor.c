@@ -303,12 +303,12 @@ static void anchors_that_name_no_owner_are_of_the_dead(void **state) {
 static void files_of_dead_owners_are_taken_away(void **state) {
     fixture *f = *state;
     char path[200];
+    fixture_open(f);
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("a2"));
     snprintf(path, sizeof path, "%s-owner-" OWNER, f->path);
     fclose(fopen(path, "w"));
     snprintf(path, sizeof path, "%s-owner-notes.txt", f->path); /* somebody else's */
     fclose(fopen(path, "w"));
-    fixture_open(f);
-    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("a2"));
     hf_json report = examine(f, 0);
     assert_has(report.data,
                "{\"check\":\"ownerFiles\",\"level\":\"warn\",\"message\":\"1 files of owners that died\"");
