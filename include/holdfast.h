@@ -162,8 +162,9 @@ typedef struct hf_context {
  *   must all occur, or the query syntax of SQLite's FTS5 without column filters: "a phrase", prefix*, ^first, a AND b,
  *   OR, NOT, NEAR(a b, 5), parentheses. HF_INVALID names the place of what it cannot read. A message that is indexed
  *   has one segment, whose id is its own.
- * - Attention: `unseen` says that the newest final message of the role "assistant" is newer than the last that was
- *   marked as seen. `markSeen` without a message takes the newest final one.
+ * - Attention: `unseen` says that a message of the role "assistant" became final since `markSeen`, or that the newest
+ *   one is newer than the message that was marked. `markSeen` without a message takes the newest final one; with one it
+ *   may also go back.
  * - The disk view, of an `add` with `sync_to_disk`: see hf_options.view_dir.
  *
  * `fork` copies the final messages of a conversation, through one of them, into a new conversation: new ids and times,
@@ -271,7 +272,7 @@ typedef struct hf_attention {
     hf_text latest_assistant_message_id; /* the newest final message of the role "assistant" */
     int64_t latest_assistant_at;         /* its created_at; 0 where there is none */
     hf_text last_seen_message_id;        /* where markSeen put it */
-    int unseen;                          /* the latest is newer than what was seen last */
+    int unseen;                          /* an answer became final that was not seen yet */
 } hf_attention;
 
 typedef struct hf_conversation {

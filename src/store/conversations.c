@@ -31,7 +31,7 @@ int hf__insert_conversation(hf__store *store, const hf_conversation *conversatio
     hf__bind_text(&add, none); /* last_message_at */
     hf__bind_text(&add, conversation->metadata);
     for (int i = 0; i < 4; i++)
-        hf__bind_text(&add, none); /* latest_assistant_..., last_seen_... */
+        hf__bind_text(&add, none); /* latest_assistant_..., last_seen_..., unseen */
     hf__bind_text(&add, conversation->fork_parent_conversation_id);
     hf__bind_text(&add, conversation->fork_parent_message_id);
     return hf__query_do(&add);

@@ -53,13 +53,12 @@ void hf__read_message(hf__query *query, hf_state state, hf_result *result, hf_me
     check_row(query, "messages", out->id, &hf__message_record, out);
 }
 
-/* Both ends have a time: times rise within a conversation, so they tell which is the newer one. */
 static void read_attention(hf__query *query, hf_result *result, hf_conversation *out) {
     hf_attention attention = {0};
     attention.latest_assistant_message_id = hf__read_text(query, result);
     attention.latest_assistant_at = hf__read_int(query);
     attention.last_seen_message_id = hf__read_text(query, result);
-    attention.unseen = attention.latest_assistant_at > hf__read_int(query);
+    attention.unseen = hf__read_int(query) != 0;
     bool any =
         attention.latest_assistant_message_id.data != NULL || attention.last_seen_message_id.data != NULL;
     if (query->code != HF_OK || !any) return;

@@ -14,7 +14,7 @@
 #define HF__CONVERSATION_COLUMNS                                          \
     "id, title, origin_channel, created_at, updated_at, last_message_at," \
     " metadata, latest_assistant_message_id, latest_assistant_at,"        \
-    " last_seen_message_id, last_seen_at, fork_parent_conversation_id,"   \
+    " last_seen_message_id, unseen, fork_parent_conversation_id,"         \
     " fork_parent_message_id"
 
 /* The creation time of the newest row of the store, 0 where there is none. */
@@ -28,112 +28,116 @@
     " coalesce((SELECT max(position) FROM deleted_messages), 0))"
 
 /* XX(name, text) */
-#define HF__SQL_MAP(XX)                                                                                     \
-    XX(BEGIN_READ, "BEGIN")                                                                                 \
-    XX(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                      \
-    XX(COMMIT, "COMMIT")                                                                                    \
-    XX(ROLLBACK, "ROLLBACK")                                                                                \
-    XX(MARK, "SAVEPOINT mark")                                                                              \
-    XX(RELEASE, "RELEASE mark")                                                                             \
-    XX(UNDO, "ROLLBACK TO mark")                                                                            \
-                                                                                                            \
-    XX(NEWEST, "SELECT " HF__NEWEST)                                                                        \
-    XX(NEXT_POSITION, "SELECT " HF__NEXT_POSITION)                                                          \
-                                                                                                            \
-    XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations WHERE id = ?")                 \
-    XX(CONVERSATION_PLACE, "SELECT updated_at, position FROM conversations WHERE id = ?")                   \
-    XX(CONVERSATION_GROWTH, "SELECT position, updated_at, origin_channel IS NULL, " HF__NEWEST              \
-                            ", " HF__NEXT_POSITION " FROM conversations WHERE id = ?")                      \
-    XX(CONVERSATION_ADD, "INSERT INTO conversations(" HF__CONVERSATION_COLUMNS ")"                          \
-                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                  \
-    XX(CONVERSATION_SET, "UPDATE conversations SET title = ?, origin_channel = ?, metadata = ?,"            \
-                         " updated_at = ? WHERE id = ?")                                                    \
-    XX(CONVERSATION_GROW, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                 \
-                          " origin_channel = coalesce(origin_channel, ?2) WHERE position = ?3")             \
-    XX(CONVERSATION_FILLED, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1 WHERE id = ?2") \
-    XX(CONVERSATION_ATTEND, "UPDATE conversations SET latest_assistant_message_id = ?1,"                    \
-                            " latest_assistant_at = ?2"                                                     \
-                            " WHERE id = ?3 AND coalesce(latest_assistant_at, 0) < ?2")                     \
-    XX(CONVERSATION_SEEN, "UPDATE conversations SET last_seen_message_id = ?, last_seen_at = ?"             \
-                          " WHERE id = ?")                                                                  \
-    XX(CONVERSATION_SHRINK, "UPDATE conversations SET last_message_at = (SELECT created_at FROM messages"   \
-                            " WHERE conversation_id = ?1 ORDER BY position DESC LIMIT 1) WHERE id = ?1")    \
-    XX(CONVERSATION_UNATTEND, "UPDATE conversations SET (latest_assistant_message_id, latest_assistant_at)" \
-                              " = (SELECT id, created_at FROM messages WHERE conversation_id = ?1"          \
-                              " AND role = 'assistant' AND state = 'final'"                                 \
-                              " ORDER BY position DESC LIMIT 1)"                                            \
-                              " WHERE id = ?1 AND latest_assistant_message_id = ?2")                        \
-    XX(CONVERSATION_UNSEE, "UPDATE conversations SET (last_seen_message_id, last_seen_at)"                  \
-                           " = (SELECT id, created_at FROM messages WHERE conversation_id = ?1"             \
-                           " AND position < ?3 ORDER BY position DESC LIMIT 1)"                             \
-                           " WHERE id = ?1 AND last_seen_message_id = ?2")                                  \
-    XX(CONVERSATION_NEXT, "SELECT position, id FROM conversations WHERE position > ?"                       \
-                          " ORDER BY position LIMIT 1")                                                     \
-    XX(CONVERSATION_DELETE, "DELETE FROM conversations WHERE id = ?")                                       \
-    XX(CONVERSATIONS, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations"                              \
-                      " WHERE (updated_at, position) < (?, ?)"                                              \
-                      " ORDER BY updated_at DESC, position DESC LIMIT ?")                                   \
-                                                                                                            \
-    XX(MESSAGE, "SELECT " HF__MESSAGE_COLUMNS " FROM messages WHERE id = ?")                                \
-    XX(MESSAGE_OF_CLIENT, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                    \
-                          " WHERE conversation_id = ? AND client_message_id = ?")                           \
-    XX(MESSAGE_PLACE, "SELECT position, conversation_id, state FROM messages WHERE id = ?")                 \
-    XX(MESSAGE_METADATA, "SELECT position, owner, metadata FROM messages WHERE id = ?")                     \
-    XX(MESSAGE_ADD, "INSERT INTO messages(" HF__MESSAGE_COLUMNS ", owner)"                                  \
-                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                \
-    XX(MESSAGE_SET_METADATA, "UPDATE messages SET metadata = ? WHERE position = ?")                         \
-    XX(MESSAGE_DELETE, "DELETE FROM messages WHERE position = ?")                                           \
-    XX(MESSAGE_BURY, "INSERT OR REPLACE INTO deleted_messages(position, id, conversation_id)"               \
-                     " SELECT ?1, ?2, id FROM conversations WHERE id = ?3")                                 \
-    XX(MESSAGE_CURSOR, "SELECT position, state, created_at FROM messages"                                   \
-                       " WHERE id = ?1 AND conversation_id = ?2")                                           \
-    XX(MESSAGE_GRAVE, "SELECT position FROM deleted_messages WHERE id = ? AND conversation_id = ?")         \
-    XX(MESSAGE_NEWEST_FINAL, "SELECT position, created_at, id FROM messages"                                \
-                             " WHERE conversation_id = ? AND state = 'final'"                               \
-                             " ORDER BY position DESC LIMIT 1")                                             \
-    XX(MESSAGE_NEXT_FINAL, "SELECT " HF__MESSAGE_COLUMNS ", position,"                                      \
-                           " EXISTS (SELECT 1 FROM search WHERE search.rowid = position) FROM messages"     \
-                           " WHERE conversation_id = ? AND position > ? AND position <= ?"                  \
-                           " AND state = 'final' ORDER BY position LIMIT 1")                                \
-    XX(MESSAGES_COUNT, "SELECT count(*) FROM messages WHERE conversation_id = ?")                           \
-    XX(MESSAGES_INDEXED, "SELECT id FROM messages WHERE conversation_id = ?"                                \
-                         " AND EXISTS (SELECT 1 FROM search WHERE search.rowid = position)"                 \
-                         " ORDER BY position")                                                              \
-    XX(MESSAGES_FORWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
-                         " WHERE conversation_id = ? AND position > ? AND position < ? ORDER BY position")  \
-    XX(MESSAGES_BACKWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                    \
-                          " WHERE conversation_id = ? AND position > ? AND position < ?"                    \
-                          " ORDER BY position DESC")                                                        \
-                                                                                                            \
-    XX(ANCHOR, "SELECT position, state, owner FROM messages WHERE id = ?")                                  \
-    XX(ANCHOR_READ, "SELECT position, state, last_seq FROM messages WHERE id = ?")                          \
-    XX(ANCHOR_CONTENT, "SELECT position, state, conversation_id, role, created_at"                          \
-                       " FROM messages WHERE id = ?")                                                       \
-    XX(ANCHOR_STREAM, "UPDATE messages SET state = 'streaming' WHERE position = ?")                         \
-    XX(ANCHOR_FINAL, "UPDATE messages SET state = 'final', owner = NULL, last_seq = ?, content = ?"         \
-                     " WHERE position = ?")                                                                 \
-    XX(ANCHOR_EDIT, "UPDATE messages SET content = ? WHERE position = ?")                                   \
-    XX(ANCHOR_ABORT, "UPDATE messages SET state = 'aborted', owner = NULL, metadata = ?"                    \
-                     " WHERE id = ?")                                                                       \
-    XX(OWNERS, "SELECT DISTINCT owner FROM messages WHERE owner IS NOT NULL")                               \
-    XX(OWNER_GONE, "UPDATE messages SET owner = NULL, state = CASE WHEN state IN"                           \
-                   " ('reserved', 'streaming') THEN 'interrupted' ELSE state END WHERE owner = ?")          \
-                                                                                                            \
-    XX(DELTA_ADD, "INSERT INTO deltas(position, length, delta) VALUES(?, ?, ?)")                            \
-    XX(DELTA_LAST, "SELECT position, length, delta FROM deltas WHERE position > ? AND position < ?"         \
-                   " ORDER BY position DESC LIMIT 1")                                                       \
-    XX(DELTAS, "SELECT position, delta FROM deltas WHERE position > ? AND position < ?"                     \
-               " ORDER BY position")                                                                        \
-    XX(DELTAS_DROP, "DELETE FROM deltas WHERE position > ? AND position < ?")                               \
-                                                                                                            \
-    XX(INDEX_ADD, "INSERT OR REPLACE INTO search(rowid, text) VALUES(?, ?)")                                \
-    XX(INDEX_FIND, "SELECT text FROM search WHERE rowid = ?")                                               \
-    XX(INDEX_REMOVE, "DELETE FROM search WHERE rowid = ?")                                                  \
-    XX(INDEX_REMOVE_ALL, "DELETE FROM search WHERE rowid IN"                                                \
-                         " (SELECT position FROM messages WHERE conversation_id = ?)")                      \
-    XX(SEARCH, "SELECT " HF__MESSAGE_COLUMNS ", snippet(search, 0, '[', ']', '…', 16), -rank"             \
-               " FROM search CROSS JOIN messages ON position = search.rowid"                                \
-               " WHERE search MATCH ?1 AND state = 'final' AND (?2 IS NULL OR conversation_id = ?2)"        \
+#define HF__SQL_MAP(XX)                                                                                      \
+    XX(BEGIN_READ, "BEGIN")                                                                                  \
+    XX(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                       \
+    XX(COMMIT, "COMMIT")                                                                                     \
+    XX(ROLLBACK, "ROLLBACK")                                                                                 \
+    XX(MARK, "SAVEPOINT mark")                                                                               \
+    XX(RELEASE, "RELEASE mark")                                                                              \
+    XX(UNDO, "ROLLBACK TO mark")                                                                             \
+                                                                                                             \
+    XX(NEWEST, "SELECT " HF__NEWEST)                                                                         \
+    XX(NEXT_POSITION, "SELECT " HF__NEXT_POSITION)                                                           \
+                                                                                                             \
+    XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations WHERE id = ?")                  \
+    XX(CONVERSATION_PLACE, "SELECT updated_at, position FROM conversations WHERE id = ?")                    \
+    XX(CONVERSATION_GROWTH, "SELECT position, updated_at, origin_channel IS NULL, " HF__NEWEST               \
+                            ", " HF__NEXT_POSITION " FROM conversations WHERE id = ?")                       \
+    XX(CONVERSATION_ADD, "INSERT INTO conversations(" HF__CONVERSATION_COLUMNS ")"                           \
+                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                   \
+    XX(CONVERSATION_SET, "UPDATE conversations SET title = ?, origin_channel = ?, metadata = ?,"             \
+                         " updated_at = ? WHERE id = ?")                                                     \
+    XX(CONVERSATION_GROW, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                  \
+                          " origin_channel = coalesce(origin_channel, ?2) WHERE position = ?3")              \
+    XX(CONVERSATION_FILLED, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1 WHERE id = ?2")  \
+    XX(CONVERSATION_ATTEND, "UPDATE conversations SET unseen = 1,"                                           \
+                            " latest_assistant_message_id = CASE WHEN coalesce(latest_assistant_at, 0) < ?2" \
+                            " THEN ?1 ELSE latest_assistant_message_id END,"                                 \
+                            " latest_assistant_at = max(coalesce(latest_assistant_at, 0), ?2)"               \
+                            " WHERE id = ?3")                                                                \
+    XX(CONVERSATION_SEEN, "UPDATE conversations SET last_seen_message_id = ?1, last_seen_at = ?2,"           \
+                          " unseen = coalesce(latest_assistant_at, 0) > ?2 WHERE id = ?3")                   \
+    XX(CONVERSATION_SHRINK, "UPDATE conversations SET last_message_at = (SELECT created_at FROM messages"    \
+                            " WHERE conversation_id = ?1 ORDER BY position DESC LIMIT 1) WHERE id = ?1")     \
+    XX(CONVERSATION_UNATTEND,                                                                                \
+       "UPDATE conversations SET (latest_assistant_message_id, latest_assistant_at, unseen)"                 \
+       " = (SELECT id, created_at, unseen AND created_at > coalesce(last_seen_at, 0)"                        \
+       " FROM messages WHERE conversation_id = ?1"                                                           \
+       " AND role = 'assistant' AND state = 'final'"                                                         \
+       " ORDER BY position DESC LIMIT 1)"                                                                    \
+       " WHERE id = ?1 AND latest_assistant_message_id = ?2")                                                \
+    XX(CONVERSATION_UNSEE, "UPDATE conversations SET (last_seen_message_id, last_seen_at)"                   \
+                           " = (SELECT id, created_at FROM messages WHERE conversation_id = ?1"              \
+                           " AND position < ?3 ORDER BY position DESC LIMIT 1)"                              \
+                           " WHERE id = ?1 AND last_seen_message_id = ?2")                                   \
+    XX(CONVERSATION_NEXT, "SELECT position, id FROM conversations WHERE position > ?"                        \
+                          " ORDER BY position LIMIT 1")                                                      \
+    XX(CONVERSATION_DELETE, "DELETE FROM conversations WHERE id = ?")                                        \
+    XX(CONVERSATIONS, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations"                               \
+                      " WHERE (updated_at, position) < (?, ?)"                                               \
+                      " ORDER BY updated_at DESC, position DESC LIMIT ?")                                    \
+                                                                                                             \
+    XX(MESSAGE, "SELECT " HF__MESSAGE_COLUMNS " FROM messages WHERE id = ?")                                 \
+    XX(MESSAGE_OF_CLIENT, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
+                          " WHERE conversation_id = ? AND client_message_id = ?")                            \
+    XX(MESSAGE_PLACE, "SELECT position, conversation_id, state FROM messages WHERE id = ?")                  \
+    XX(MESSAGE_METADATA, "SELECT position, owner, metadata FROM messages WHERE id = ?")                      \
+    XX(MESSAGE_ADD, "INSERT INTO messages(" HF__MESSAGE_COLUMNS ", owner)"                                   \
+                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                 \
+    XX(MESSAGE_SET_METADATA, "UPDATE messages SET metadata = ? WHERE position = ?")                          \
+    XX(MESSAGE_DELETE, "DELETE FROM messages WHERE position = ?")                                            \
+    XX(MESSAGE_BURY, "INSERT OR REPLACE INTO deleted_messages(position, id, conversation_id)"                \
+                     " SELECT ?1, ?2, id FROM conversations WHERE id = ?3")                                  \
+    XX(MESSAGE_CURSOR, "SELECT position, state, created_at FROM messages"                                    \
+                       " WHERE id = ?1 AND conversation_id = ?2")                                            \
+    XX(MESSAGE_GRAVE, "SELECT position FROM deleted_messages WHERE id = ? AND conversation_id = ?")          \
+    XX(MESSAGE_NEWEST_FINAL, "SELECT position, created_at, id FROM messages"                                 \
+                             " WHERE conversation_id = ? AND state = 'final'"                                \
+                             " ORDER BY position DESC LIMIT 1")                                              \
+    XX(MESSAGE_NEXT_FINAL, "SELECT " HF__MESSAGE_COLUMNS ", position,"                                       \
+                           " EXISTS (SELECT 1 FROM search WHERE search.rowid = position) FROM messages"      \
+                           " WHERE conversation_id = ? AND position > ? AND position <= ?"                   \
+                           " AND state = 'final' ORDER BY position LIMIT 1")                                 \
+    XX(MESSAGES_COUNT, "SELECT count(*) FROM messages WHERE conversation_id = ?")                            \
+    XX(MESSAGES_INDEXED, "SELECT id FROM messages WHERE conversation_id = ?"                                 \
+                         " AND EXISTS (SELECT 1 FROM search WHERE search.rowid = position)"                  \
+                         " ORDER BY position")                                                               \
+    XX(MESSAGES_FORWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                      \
+                         " WHERE conversation_id = ? AND position > ? AND position < ? ORDER BY position")   \
+    XX(MESSAGES_BACKWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
+                          " WHERE conversation_id = ? AND position > ? AND position < ?"                     \
+                          " ORDER BY position DESC")                                                         \
+                                                                                                             \
+    XX(ANCHOR, "SELECT position, state, owner FROM messages WHERE id = ?")                                   \
+    XX(ANCHOR_READ, "SELECT position, state, last_seq FROM messages WHERE id = ?")                           \
+    XX(ANCHOR_CONTENT, "SELECT position, state, conversation_id, role, created_at"                           \
+                       " FROM messages WHERE id = ?")                                                        \
+    XX(ANCHOR_STREAM, "UPDATE messages SET state = 'streaming' WHERE position = ?")                          \
+    XX(ANCHOR_FINAL, "UPDATE messages SET state = 'final', owner = NULL, last_seq = ?, content = ?"          \
+                     " WHERE position = ?")                                                                  \
+    XX(ANCHOR_EDIT, "UPDATE messages SET content = ? WHERE position = ?")                                    \
+    XX(ANCHOR_ABORT, "UPDATE messages SET state = 'aborted', owner = NULL, metadata = ?"                     \
+                     " WHERE id = ?")                                                                        \
+    XX(OWNERS, "SELECT DISTINCT owner FROM messages WHERE owner IS NOT NULL")                                \
+    XX(OWNER_GONE, "UPDATE messages SET owner = NULL, state = CASE WHEN state IN"                            \
+                   " ('reserved', 'streaming') THEN 'interrupted' ELSE state END WHERE owner = ?")           \
+                                                                                                             \
+    XX(DELTA_ADD, "INSERT INTO deltas(position, length, delta) VALUES(?, ?, ?)")                             \
+    XX(DELTA_LAST, "SELECT position, length, delta FROM deltas WHERE position > ? AND position < ?"          \
+                   " ORDER BY position DESC LIMIT 1")                                                        \
+    XX(DELTAS, "SELECT position, delta FROM deltas WHERE position > ? AND position < ?"                      \
+               " ORDER BY position")                                                                         \
+    XX(DELTAS_DROP, "DELETE FROM deltas WHERE position > ? AND position < ?")                                \
+                                                                                                             \
+    XX(INDEX_ADD, "INSERT OR REPLACE INTO search(rowid, text) VALUES(?, ?)")                                 \
+    XX(INDEX_FIND, "SELECT text FROM search WHERE rowid = ?")                                                \
+    XX(INDEX_REMOVE, "DELETE FROM search WHERE rowid = ?")                                                   \
+    XX(INDEX_REMOVE_ALL, "DELETE FROM search WHERE rowid IN"                                                 \
+                         " (SELECT position FROM messages WHERE conversation_id = ?)")                       \
+    XX(SEARCH, "SELECT " HF__MESSAGE_COLUMNS ", snippet(search, 0, '[', ']', '…', 16), -rank"              \
+               " FROM search CROSS JOIN messages ON position = search.rowid"                                 \
+               " WHERE search MATCH ?1 AND state = 'final' AND (?2 IS NULL OR conversation_id = ?2)"         \
                " ORDER BY rank LIMIT ?3")
 
 typedef enum hf__sql {
@@ -177,6 +181,7 @@ typedef enum hf__sql {
     "ALTER TABLE conversations ADD COLUMN latest_assistant_at INTEGER;"      \
     "ALTER TABLE conversations ADD COLUMN last_seen_message_id TEXT;"        \
     "ALTER TABLE conversations ADD COLUMN last_seen_at INTEGER;"             \
+    "ALTER TABLE conversations ADD COLUMN unseen INTEGER;"                   \
     "ALTER TABLE conversations ADD COLUMN fork_parent_conversation_id TEXT;" \
     "ALTER TABLE conversations ADD COLUMN fork_parent_message_id TEXT;"
 
@@ -244,7 +249,8 @@ typedef enum hf__sql {
     " WHERE state = 'final' AND holdfast_flat(content) <> '';"                                            \
     "UPDATE conversations SET (latest_assistant_message_id, latest_assistant_at) ="                       \
     " (SELECT id, created_at FROM messages WHERE conversation_id = conversations.id"                      \
-    " AND role = 'assistant' AND state = 'final' ORDER BY position DESC LIMIT 1);" HF__SCHEMA_MARKS
+    " AND role = 'assistant' AND state = 'final' ORDER BY position DESC LIMIT 1);"                        \
+    "UPDATE conversations SET unseen = 1 WHERE latest_assistant_at IS NOT NULL;" HF__SCHEMA_MARKS
 
 #define HF__SQL_FORGET_SCHEMA \
     "PRAGMA writable_schema = RESET" /* and with it what virtual tables keep in memory */

@@ -206,13 +206,22 @@ static void a_draft_is_no_answer_before_it_is_final(void **state) {
     assert_text(attention(f)->latest_assistant_message_id, "m2");
     finalise(f, "m1", "slow"); /* it stands before m2, as it was reserved before */
     assert_text(attention(f)->latest_assistant_message_id, "m2");
-    assert_int_equal(attention(f)->unseen, 0);
+    assert_int_equal(attention(f)->unseen, 1); /* nobody can have seen it */
     reserve(f, "m3");
     done(f, .op = "markSeen", .conversation_id = T("c1"));
     assert_text(attention(f)->last_seen_message_id, "m2");
     finalise(f, "m3", "final");
     assert_text(attention(f)->latest_assistant_message_id, "m3");
     assert_int_equal(attention(f)->unseen, 1);
+    reserve(f, "m4");
+    add(f, "m5", "user", "meanwhile");
+    done(f, .op = "markSeen", .conversation_id = T("c1"));
+    finalise(f, "m4", "the answer to what stood before");
+    assert_int_equal(attention(f)->unseen, 1);
+    done(f, .op = "markSeen", .conversation_id = T("c1"));
+    assert_int_equal(attention(f)->unseen, 0);
+    finalise(f, "m4", "edited");
+    assert_int_equal(attention(f)->unseen, 0);
 }
 
 static void attention_falls_back_when_its_message_is_deleted(void **state) {

@@ -6,7 +6,7 @@
 -- A conversation is {row, place, messages, places, clients, assistant, seen}: `messages` in the order of
 -- insertion, false where one was deleted; `places` says where in there an id is, or was; `clients` has the
 -- messages by clientMessageId; `assistant` is the place of the newest final assistant message, `seen` of the
--- last one seen. Their own `place` is the order of insertion in the whole state.
+-- last one seen, `unseen` whether an answer came since. Their own `place` is the order of insertion in the whole state.
 
 local holdfast = require "holdfast"
 local text = require "holdfast.middleware.memory.text"
@@ -123,7 +123,7 @@ function rows.attention(conversation)
     latestAssistantMessageId = answer.id,
     latestAssistantAt = answer.createdAt,
     lastSeenMessageId = seen and conversation.messages[seen].row.id,
-    unseen = assistant ~= nil and assistant > (seen or 0),
+    unseen = conversation.unseen,
   }
 end
 
@@ -138,7 +138,7 @@ end
 function rows.add_conversation(state, ctx, row)
   row.createdAt = rows.tick(state, ctx, 0)
   row.updatedAt = row.createdAt
-  local conversation = {row = row, place = count(state), messages = {}, places = {}, clients = {}}
+  local conversation = {row = row, place = count(state), messages = {}, places = {}, clients = {}, unseen = false}
   put(state, state.conversations, row.id, conversation)
   return conversation
 end
@@ -164,7 +164,9 @@ end
 -- To be called when a message has become final.
 local function notice(state, conversation, message)
   local place = conversation.places[message.row.id]
-  if is_answer(message) and place > (conversation.assistant or 0) then put(state, conversation, "assistant", place) end
+  if not is_answer(message) then return end
+  if place > (conversation.assistant or 0) then put(state, conversation, "assistant", place) end
+  put(state, conversation, "unseen", true)
 end
 
 function rows.add_message(state, ctx, conversation, row, indexed)
@@ -191,11 +193,12 @@ function rows.append(state, message, delta)
 end
 
 function rows.finish(state, message, content, indexed)
+  local was_final = is_final(message)
   put(state, message, "deltas", nil)
   put(state, message, "text", indexed and text.of(content) or nil)
   put(state, message.row, "content", content)
   put(state, message.row, "state", "final")
-  notice(state, state.conversations[message.row.conversationId], message)
+  if not was_final then notice(state, state.conversations[message.row.conversationId], message) end
 end
 
 function rows.change_message(state, message, changes)
@@ -215,7 +218,9 @@ function rows.remove_message(state, message)
   end
   if conversation.assistant == place then
     local last = newest(conversation, place, is_answer)
-    put(state, conversation, "assistant", last and conversation.places[last.row.id])
+    local assistant = last and conversation.places[last.row.id]
+    put(state, conversation, "assistant", assistant)
+    put(state, conversation, "unseen", conversation.unseen and (assistant or 0) > (conversation.seen or 0))
   end
   if conversation.seen == place then
     local last = newest(conversation, place)
@@ -224,7 +229,9 @@ function rows.remove_message(state, message)
 end
 
 function rows.see(state, conversation, message)
-  put(state, conversation, "seen", conversation.places[message.row.id])
+  local place = conversation.places[message.row.id]
+  put(state, conversation, "seen", place)
+  put(state, conversation, "unseen", (conversation.assistant or 0) > place)
 end
 
 return rows
