@@ -60,7 +60,8 @@ static int print_conversation(struct job *job, hf_text row, bool *broken, hf_err
     hf__buf_clear(&job->messages);
     int code = hf__json_parse(&arena, row, HF__CLI_DEPTH, &conversation, err);
     if (code == HF_OK)
-        code = hf__walk_messages(job->store, hf__row_text(conversation, "id"), write_message, job, err);
+        code = hf__walk_messages_in(job->store, hf__row_text(conversation, "id"), "[\"final\"]",
+                                    write_message, job, err);
     if (code == HF_OK) {
         hf__buf_string(&job->messages, job->messages.size == 0 ? "[]" : "]");
         hf__chat_write_dialog(&line, conversation, hf__buf_view(&job->messages));

@@ -81,7 +81,7 @@ static const struct {
     {FINAL, "  --final             make them final, with the text that they have\n"},
     {ABORT, "  --abort             abort them\n"},
     {REPAIR, "  --repair            repair what can be\n"},
-    {JSON, "  --json              print one JSON object a line\n"},
+    {JSON, "  --json              print JSON\n"},
     {HELP, "  --help              print this\n"},
 };
 
@@ -135,7 +135,7 @@ static const struct command {
      "Lists the messages that were being written when their writer died: message, conversation, role,\n"
      "bytes, last seq, time (UTC) and state, separated by tabs; all of them, or those that are named.\n"
      "With --final or --abort they are settled, and listed with their new state. Layers see that as\n"
-     "updateContent and abort.\n"},
+     "updateContent and abort. What never got a delta has nothing to be final with: it is aborted.\n"},
     {"import", "STORE FILE...", "store chat histories", USE | DURABILITY | TRACE | HELP, 1, SIZE_MAX,
      hf__cli_import,
      "Stores chat histories: JSON lines of {\"id\",\"title\",\"messages\":[{\"role\",\"content\",...}]}.\n"
@@ -149,8 +149,8 @@ static const struct command {
      "of more than 17 digits, NUL characters and lone surrogates.\n"},
     {"export", "STORE", "print the conversations as chat histories", USE | HELP, 0, 0, hf__cli_export,
      "Prints each conversation as one JSON line of {\"id\",\"title\",\"messages\":[...]}, oldest\n"
-     "activity first: what import took in comes out as the same JSON values. States, times, ids of\n"
-     "messages and other metadata are left out: this is no backup.\n"},
+     "activity first: what import took in comes out as the same JSON values. Messages that are not\n"
+     "final, times, ids of messages and other metadata are left out: this is no backup.\n"},
     {"view rebuild", "STORE", "write the disk view anew", VIEW | HELP, 0, 0, hf__cli_view_rebuild,
      "Writes the folder of --view anew from what the store holds: for each conversation its final\n"
      "messages, one JSON line each, in messages.jsonl, and a meta.json beside them. Each file takes the\n"
@@ -329,6 +329,14 @@ static int words_of(const struct command *command, int argc, char **argv) {
     return same ? 2 : 0;
 }
 
+/* The command whose first word that is, of several; or NULL. */
+static const struct command *command_in_part(const char *word) {
+    size_t size = strlen(word);
+    for (size_t i = 0; i < COMMANDS && size > 0; i++)
+        if (strncmp(commands[i].name, word, size) == 0 && commands[i].name[size] == ' ') return &commands[i];
+    return NULL;
+}
+
 int main(int argc, char **argv) {
     hf__out_start();
     int status = -1;
@@ -342,7 +350,11 @@ int main(int argc, char **argv) {
         if (words > 0) status = run_command(&commands[i], argc - words, argv + words);
     }
     if (status < 0) {
-        hf__out_note(name[0] == '\0' ? "a command is missing%s" : "unknown command: %s", name);
+        const struct command *half = command_in_part(name);
+        if (half != NULL)
+            hf__out_note("%s: expected holdfast %s", name, half->name);
+        else
+            hf__out_note(name[0] == '\0' ? "a command is missing%s" : "unknown command: %s", name);
         hf__out_note("try: holdfast --help");
         status = HF__EXIT_USAGE;
     }

@@ -77,10 +77,17 @@ static int find_seq(hf_store *store, hf_text id, int64_t *seq, hf_error *err) {
     return code;
 }
 
-static int settle(const struct job *job, const hf_message *message) {
+/* What becomes of a message: one that never got a delta has nothing to be final with. */
+static hf_state fate_of(const hf__cli *cli, int64_t seq) {
+    if (cli->final && seq > 0) return HF_STATE_FINAL;
+    return cli->final || cli->abort ? HF_STATE_ABORTED : HF_STATE_INTERRUPTED;
+}
+
+static int settle(const struct job *job, const hf_message *message, hf_state fate) {
     const hf_op final = {.op = "updateContent", .message_id = message->id, .content = message->content};
     const hf_op abort = {.op = "abort", .message_id = message->id};
-    return hf_exec(job->store, job->cli->final ? &final : &abort, NULL, job->err);
+    if (fate == HF_STATE_INTERRUPTED) return HF_OK;
+    return hf_exec(job->store, fate == HF_STATE_FINAL ? &final : &abort, NULL, job->err);
 }
 
 /* Each field by its key, or as a column. */
@@ -106,9 +113,19 @@ static void put_number(hf__buf *line, const hf__cli *cli, const char *key, int64
     hf__json_write_int(line, number);
 }
 
+static const char *name_of(hf_state state) {
+    switch (state) {
+#define XX(symbol, name) \
+    case HF_STATE_##symbol: return name;
+        HF_STATE_MAP(XX)
+#undef XX
+    default: return "in no state";
+    }
+}
+
 static void print_message(struct job *job, const hf_message *message, int64_t seq) {
     const hf__cli *cli = job->cli;
-    const char *state = cli->final ? "final" : cli->abort ? "aborted" : "interrupted";
+    const char *state = name_of(fate_of(cli, seq));
     char time[HF__TIME_SIZE];
     hf__buf line;
     hf__buf_init(&line, 0);
@@ -143,9 +160,10 @@ static void recover(struct job *job, hf_text id) {
     if (code == HF_OK && message == NULL) {
         say(job, id, "there is no such message");
     } else if (code == HF_OK && message->state != HF_STATE_INTERRUPTED) {
-        say(job, id, "it is not interrupted");
+        hf__out_note("%s: it is %s: expected an interrupted message", id.data, name_of(message->state));
+        job->failed = true;
     } else {
-        if (code == HF_OK && (job->cli->final || job->cli->abort)) code = settle(job, message);
+        if (code == HF_OK) code = settle(job, message, fate_of(job->cli, seq));
         if (code == HF_OK)
             print_message(job, message, seq);
         else

@@ -2,6 +2,7 @@
  * `holdfast ls`, `show` and `search`: what is in a store, for people, or with --json for programs. What a store holds is
  * text of any kind, so its control characters are escaped.
  */
+#include "base/flat.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -82,20 +83,12 @@ static void put_text(hf__buf *buf, hf_text text) {
     hf__out_escape(buf, text, true, indent);
 }
 
-/* Whether `content` is a list of blocks, {"type":...,...}. */
-static bool are_blocks(const hf__value *content) {
-    if (content->type != HF__LIST) return false;
-    for (const hf__value *block = content->is.items.first; block != NULL; block = block->next)
-        if (block->type != HF__MAP || hf__row_text(block, "type").data == NULL) return false;
-    return true;
-}
-
 /* Of a list of blocks the text, and what has none as JSON; any other content as it is. */
 static void put_content(hf__buf *buf, hf_text content) {
     hf__arena arena = {0};
-    const hf__value *value;
-    if (hf__json_parse(&arena, content, HF__CLI_DEPTH, &value, NULL) == HF_OK && are_blocks(value)) {
-        for (const hf__value *block = value->is.items.first; block != NULL; block = block->next) {
+    const hf__value *blocks = NULL;
+    if (hf__flat_blocks(&arena, content, &blocks, NULL) == HF_OK && blocks != NULL) {
+        for (const hf__value *block = blocks->is.items.first; block != NULL; block = block->next) {
             hf_text text = hf__row_text(block, "text");
             put_text(buf, text.data != NULL ? text : block->raw);
         }

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/flat.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -117,6 +118,20 @@ static void print_rest(struct tail *tail, hf_text content) {
     }
 }
 
+/* The text of a content: deltas are text, whatever blocks the host made of them in the end. */
+static void print_text_of(struct tail *tail, hf_text content) {
+    hf_error err;
+    hf__arena arena = {0};
+    hf_text text;
+    if (hf__flat_text(&arena, content, &text, &err) == HF_OK) {
+        print_rest(tail, text);
+    } else {
+        hf__out_note("%s", err.message);
+        tail->status = HF__EXIT_FAILED;
+    }
+    hf__arena_free(&arena);
+}
+
 static void print_final(struct tail *tail) {
     hf_error err;
     hf_result result = {0};
@@ -128,7 +143,7 @@ static void print_final(struct tail *tail) {
     } else if (tail->cli->json) {
         print_state(tail, result.message->content);
     } else {
-        print_rest(tail, result.message->content);
+        print_text_of(tail, result.message->content);
     }
     hf_result_free(&result);
 }

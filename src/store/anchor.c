@@ -193,12 +193,14 @@ static int check_owner(hf__store *store, const hf_op *op, const anchor *found, h
     int code = open && !dead ? hf__anchor_meet(store, found->owner, &dead, err) : HF_OK;
     if (code != HF_OK) return code;
     if (!open || dead)
-        return hf__fail(err, HF_CONFLICT,
-                        "messageId: \"%.*s\" is %s: expected a message that was reserved and not settled yet",
-                        (int)id.size, id.data,
-                        open            ? "interrupted"
-                        : state != NULL ? state
-                                        : "in no state");
+        return hf__fail(
+            err, HF_CONFLICT,
+            "messageId: \"%.*s\" is %s: expected one that this open store reserved and that is not settled; "
+            "updateContent makes it final, a new reserve begins another",
+            (int)id.size, id.data,
+            open            ? "interrupted"
+            : state != NULL ? state
+                            : "in no state");
     if (strcmp(found->owner.data, store->owner_id) == 0) return HF_OK;
     return hf__fail(err, HF_CONFLICT,
                     "messageId: \"%.*s\" belongs to another open store, which reserved it and lives: only "

@@ -373,8 +373,9 @@ static int check_anchors(doctor *d) {
            dead.rows == 0 ? ""
            : d->repair    ? ": made interrupted"
                           : ": opening the store makes them interrupted");
-    report(d, "interrupted", OK, &interrupted, false, "%lld interrupted messages",
-           (long long)interrupted.rows);
+    report(d, "interrupted", OK, &interrupted, false, "%lld interrupted messages%s",
+           (long long)interrupted.rows,
+           interrupted.rows > 0 ? ": holdfast recover lists and settles them" : "");
     return HF_OK;
 }
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "store/flat.h"
+#include "base/flat.h"
 
 enum {
     HEADER_SIZE = 100,

@@ -4,7 +4,7 @@
  * flat.c, the language of queries to match.c.
  */
 #include "base/error.h"
-#include "store/flat.h"
+#include "base/flat.h"
 #include "store/match.h"
 #include "store/ops.h"
 

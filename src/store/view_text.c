@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/flat.h"
 #include "base/json.h"
-#include "store/flat.h"
 
 enum { ID_MAX = 128, TIME_ROOM = 96 };
 

@@ -82,7 +82,7 @@ describe("holdfast doctor", function()
     assert.equal(0, status)
     assert.equal("repaired: 1 reserved or streaming messages whose owner died: made interrupted (m2)",
       finding(out, "deadOwners"))
-    assert.equal("ok: 1 interrupted messages", finding(out, "interrupted"))
+    assert.equal("ok: 1 interrupted messages: holdfast recover lists and settles them", finding(out, "interrupted"))
     assert.equal(0, (program.call("doctor", store)))
   end)
 

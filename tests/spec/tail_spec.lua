@@ -42,6 +42,14 @@ describe("the program", function()
       assert.equal(3, append("three").seq)
     end)
 
+    it("goes by the text of a final message, whatever blocks it is made of", function()
+      reserve()
+      finish '[{"type":"text","text":"all of it"},{"type":"tool_use","name":"f","input":{}}]'
+      local status, out = program.call("tail", store, "m1")
+      assert.equal(0, status)
+      assert.equal("all of it", out)
+    end)
+
     it("leaves out what was seen", function()
       reserve()
       for _, text in ipairs {"one ", "two ", "three"} do append(text) end
@@ -237,8 +245,15 @@ describe("the program", function()
       assert.equal(0, status)
       assert.equal("", out)
       local _, _, err = program.call("recover", store, "m1", "--abort")
-      assert.equal("holdfast: m1: it is not interrupted\n", err)
+      assert.equal("holdfast: m1: it is reserved: expected an interrupted message\n", err)
       assert.equal(1, append("x").seq)
+    end)
+
+    it("exports neither drafts nor what was aborted", function()
+      leave_two()
+      for _, dialog in ipairs(decoded((select(2, program.call("export", store))))) do
+        assert.same(dialog.id == "c1" and {{role = "user", content = "hello"}} or {}, dialog.messages)
+      end
     end)
 
     it("makes them final with what they have", function()
@@ -249,6 +264,12 @@ describe("the program", function()
       assert.equal("half a sentence", (select(2, program.call("tail", store, "m1"))))
       assert.truthy((select(2, program.call("search", store, "sentence"))):find("m1", 1, true))
       assert.equal(1, #program.lines((select(2, program.call("recover", store)))))
+    end)
+
+    it("aborts what has nothing to be final with", function()
+      leave_two()
+      assert.truthy((select(2, program.call("recover", store, "m2", "--final"))):find "^m2\t.*\taborted\n$")
+      assert.falsy((select(2, program.call("ls", store))):find "unseen")
     end)
 
     it("aborts all of them", function()

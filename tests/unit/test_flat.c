@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "store/flat.h"
+#include "base/flat.h"
 #include "support/fault_alloc.h"
 
 #define DIALOGS "../shared/data/taskmaster4.chat.jsonl" /* one a line, where it is there */

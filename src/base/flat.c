@@ -1,5 +1,5 @@
 /* Contents that are blocks, flattened; what the other types of blocks mean is left to others. */
-#include "store/flat.h"
+#include "base/flat.h"
 
 #include "base/error.h"
 #include "base/json.h"

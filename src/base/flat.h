@@ -3,8 +3,8 @@
  * array whose every element is an object with a text member `type`; anything else is text by itself, whatever it
  * looks like. Only memory can make these fail.
  */
-#ifndef HF_STORE_FLAT_H
-#define HF_STORE_FLAT_H
+#ifndef HF_BASE_FLAT_H
+#define HF_BASE_FLAT_H
 
 #include "base/value.h"
 
