@@ -237,14 +237,14 @@ describe("the sandbox:", function()
 
   it("counts no time in the terminal", function()
     local slow
-    open {maxLuaMs = 50, now = function()
-      local ends = os.clock() + (slow and 0.2 or 0)
+    open {maxLuaMs = 400, now = function()
+      local ends = os.clock() + (slow and 0.8 or 0)
       while os.clock() < ends do end
       return 1000
     end}
     store:useString("passes", [[return {ops = {"add"}, handle = function(op, next)
       local result = next(op)
-      for _ = 1, 10000 do result = {op = result.op, message = result.message} end
+      for _ = 1, 2000 do result = {op = result.op, message = result.message} end
       return result
     end}]])
     slow = true
@@ -254,7 +254,7 @@ describe("the sandbox:", function()
   it("counts no time that is spent waiting for a lock", function()
     local path = support.path()
     local other = support.seed(support.open(nil, path))
-    store = support.open({maxLuaMs = 50, busyTimeoutMs = 100}, path)
+    store = support.open({maxLuaMs = 250, busyTimeoutMs = 100}, path)
     store:useString("passes", [[return {ops = {"add"}, handle = function(op, next)
       local good, err = pcall(next, op)
       for _ = 1, 10000 do good = not good end
