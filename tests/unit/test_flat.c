@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json.h"
 #include "base/flat.h"
+#include "base/json.h"
 #include "support/fault_alloc.h"
 
 #define DIALOGS "../shared/data/taskmaster4.chat.jsonl" /* one a line, where it is there */
