@@ -48,6 +48,7 @@ enum {
     MOST_MS = SANITIZED ? 8000 : 2000,
     MOST_MIB = SANITIZED ? 1024 : 256,
     STACK = SANITIZED ? 16 << 20 : 1 << 20,
+    LUA_MS = SANITIZED ? 500 : 250,
     MOST_LOGGED = 80 * 1024,
 };
 
@@ -263,7 +264,7 @@ static bool read_expectation(script *s) {
                               .durability = HF_DURABILITY_NORMAL,
                               .log = take_log,
                               .trace = s->trace ? take_trace : NULL,
-                              .max_lua_ms = 250};
+                              .max_lua_ms = LUA_MS};
     snprintf(s->then, sizeof s->then, "ok");
     for (char *rest, *word = strtok_r(line + 11, " \n", &rest); word != NULL;
          word = strtok_r(NULL, " \n", &rest)) {
