@@ -1,6 +1,6 @@
 /*
- * One op's transaction over any terminal: when it begins, what is tried again, and the points to come back
- * to. Who may call when, and what an op is, is left to the engine; SQL to the terminal.
+ * An op's transaction over any terminal, its own or one that it joins: when it begins, what is tried again, and the
+ * points to come back to. Who may call when, and when it stays open, is left to the engine; SQL to the terminal.
  */
 #define _POSIX_C_SOURCE 200809L /* nanosleep */
 
@@ -30,15 +30,70 @@ static void forget_error(hf_error *err) {
     if (err != NULL) memset(err, 0, sizeof *err);
 }
 
-/* ---- One try at each step ---------------------------------------------------------------------- */
+void hf__transaction_next(hf__transaction *txn, bool wants_write) {
+    txn->wants_write = wants_write;
+    txn->part = txn->phase == HF__IDLE ? HF__OWNER : HF__GUEST_OUTSIDE;
+    txn->touched = txn->seen = false;
+}
 
-void hf__transaction_rollback(hf__transaction *txn) {
+/* ---- What cannot be undone --------------------------------------------------------------------- */
+
+static void break_off(hf__transaction *txn, int code, const hf_error *why) {
+    txn->broken = hf_code_name(code) != NULL ? code : HF_INTERNAL; /* it came from a terminal of any make */
+    txn->broken_sqlite_code = why->sqlite_code;
+    hf__error_copy(txn->broken_message, sizeof txn->broken_message, why->message, strlen(why->message), 1);
+}
+
+static int fail_broken(const hf__transaction *txn, hf_error *err) {
+    hf__fail(err, (hf_code)txn->broken, "an earlier step of this transaction could not be undone: %s",
+             txn->broken_message);
+    if (err != NULL) err->sqlite_code = txn->broken_sqlite_code;
+    return txn->broken;
+}
+
+static void undo_mark(hf__transaction *txn) {
+    const hf_terminal *terminal = txn->terminal;
+    if (txn->broken || terminal->undo == NULL) return;
+    hf_error why = {0};
+    int code = terminal->undo(terminal->data, &why);
+    if (code != HF_OK) break_off(txn, code, &why);
+}
+
+static int release_mark(hf__transaction *txn, hf_error *err) {
+    const hf_terminal *terminal = txn->terminal;
+    if (txn->broken) return fail_broken(txn, err);
+    if (terminal->release == NULL) return HF_OK;
+    hf_error why = {0};
+    int code = terminal->release(terminal->data, &why);
+    if (code == HF_OK) return HF_OK;
+    break_off(txn, code, &why); /* the mark may still be there, and an outer undo would stop at it */
+    if (err != NULL) *err = why;
+    return code;
+}
+
+static void roll_back(hf__transaction *txn) {
     if (txn->phase != HF__IDLE && txn->terminal->rollback != NULL) {
         txn->terminal->rollback(txn->terminal->data);
     }
     txn->phase = HF__IDLE;
     txn->broken = HF_OK;
 }
+
+void hf__transaction_rollback(hf__transaction *txn) {
+    if (txn->part == HF__OWNER) {
+        roll_back(txn);
+        return;
+    }
+    if (txn->part == HF__GUEST_INSIDE) undo_mark(txn);
+    txn->part = HF__GUEST_OUTSIDE;
+}
+
+/* Whether the op has a part in it to which more can be added. */
+static bool is_begun(const hf__transaction *txn) {
+    return txn->part == HF__OWNER ? txn->phase != HF__IDLE : txn->part == HF__GUEST_INSIDE;
+}
+
+/* ---- One try at each step ---------------------------------------------------------------------- */
 
 /* A terminal of the host's may fail without saying why, and what it was given to say it in may be no error yet. */
 static void clear_for_host(const hf__transaction *txn, hf_error *err) {
@@ -52,13 +107,23 @@ static int settle_host_error(const hf__transaction *txn, int code, hf_error *err
     return hf__fail(err, (hf_code)code, "the terminal returned %s without saying why", hf_code_name(code));
 }
 
+static int try_join(hf__transaction *txn, hf_error *err) {
+    if (txn->broken) return fail_broken(txn, err);
+    clear_for_host(txn, err);
+    int code = settle_host_error(txn, txn->terminal->mark(txn->terminal->data, err), err);
+    if (code == HF_OK) txn->part = HF__GUEST_INSIDE;
+    return code;
+}
+
 static int try_begin(hf__transaction *txn, bool write, hf_error *err) {
     const hf_terminal *terminal = txn->terminal;
+    txn->touched = true;
+    if (txn->part != HF__OWNER) return try_join(txn, err);
     txn->phase = write ? HF__WRITING : HF__READING;
     clear_for_host(txn, err);
     int code = terminal->begin != NULL ? terminal->begin(terminal->data, write, err) : HF_OK;
     code = settle_host_error(txn, code, err);
-    if (code != HF_OK) hf__transaction_rollback(txn);
+    if (code != HF_OK) roll_back(txn);
     return code;
 }
 
@@ -102,12 +167,14 @@ static int try_commit(hf__transaction *txn, hf_error *err) {
     return code;
 }
 
-/* Makes ready for another try of the whole transaction. */
-static void start_over(hf__transaction *txn, hf_result *result, int retry, hf_error *err) {
+/* Makes ready for another try of all that the op did; `err` stays where that cannot be. */
+static bool start_over(hf__transaction *txn, hf_result *result, int retry, hf_error *err) {
     hf__transaction_rollback(txn);
     hf_result_free(result);
+    if (txn->broken) return false;
     forget_error(err);
     wait_before(retry);
+    return true;
 }
 
 int hf__transaction_begin(hf__transaction *txn, hf_error *err) {
@@ -121,19 +188,6 @@ int hf__transaction_begin(hf__transaction *txn, hf_error *err) {
 
 /* ---- Exec and commit --------------------------------------------------------------------------- */
 
-static void break_off(hf__transaction *txn, int code, const hf_error *why) {
-    txn->broken = hf_code_name(code) != NULL ? code : HF_INTERNAL; /* it came from a terminal of any make */
-    txn->broken_sqlite_code = why->sqlite_code;
-    hf__error_copy(txn->broken_message, sizeof txn->broken_message, why->message, strlen(why->message), 1);
-}
-
-static int fail_broken(const hf__transaction *txn, hf_error *err) {
-    hf__fail(err, (hf_code)txn->broken, "an earlier step of this op could not be undone: %s",
-             txn->broken_message);
-    if (err != NULL) err->sqlite_code = txn->broken_sqlite_code;
-    return txn->broken;
-}
-
 int hf__transaction_exec(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
                          hf_error *err) {
     if (txn->broken) return fail_broken(txn, err);
@@ -142,7 +196,7 @@ int hf__transaction_exec(hf__transaction *txn, const hf__op_def *def, const hf_o
         int code = hf__transaction_commit(txn, err);
         if (code != HF_OK) return code;
     }
-    bool whole = txn->phase == HF__IDLE; /* nothing of the transaction precedes this op */
+    bool whole = !is_begun(txn); /* nothing that this op did precedes it */
     for (int retry = 0;; retry++) {
         int code = whole ? try_begin(txn, write, err) : HF_OK;
         bool begun = code == HF_OK;
@@ -152,8 +206,7 @@ int hf__transaction_exec(hf__transaction *txn, const hf__op_def *def, const hf_o
             return HF_OK;
         }
         bool again = whole && (!begun || !txn->seen) && is_transient(code) && retry < RETRIES;
-        if (!again) return code;
-        start_over(txn, result, retry, err);
+        if (!again || !start_over(txn, result, retry, err)) return code;
     }
 }
 
@@ -165,8 +218,19 @@ int hf__transaction_commit(hf__transaction *txn, hf_error *err) {
         wait_before(retry);
         code = try_commit(txn, err);
     }
-    if (code != HF_OK) hf__transaction_rollback(txn);
+    if (code != HF_OK) roll_back(txn);
     return code;
+}
+
+static bool stays_open(const hf__transaction *txn) {
+    return txn->phase == HF__WRITING && !txn->broken && txn->stays != NULL && txn->stays(txn->stays_data);
+}
+
+int hf__transaction_end(hf__transaction *txn, hf_error *err) {
+    if (txn->part == HF__OWNER) return stays_open(txn) ? HF_OK : hf__transaction_commit(txn, err);
+    if (txn->part == HF__GUEST_OUTSIDE) return txn->broken ? fail_broken(txn, err) : HF_OK;
+    txn->part = HF__GUEST_OUTSIDE;
+    return release_mark(txn, err);
 }
 
 int hf__transaction_whole(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
@@ -174,14 +238,17 @@ int hf__transaction_whole(hf__transaction *txn, const hf__op_def *def, const hf_
     for (int retry = 0;; retry++) {
         int code = try_begin(txn, txn->wants_write || def->writes, err);
         if (code == HF_OK) code = try_all(txn, def, op, result, err);
-        if (code == HF_OK) code = try_commit(txn, err);
+        if (code == HF_OK && txn->part != HF__OWNER)
+            code = hf__transaction_end(txn, err);
+        else if (code == HF_OK && !stays_open(txn))
+            code = try_commit(txn, err);
         if (code == HF_OK) return HF_OK;
         if (!is_transient(code) || retry == RETRIES) {
             hf__transaction_rollback(txn);
             hf_result_free(result);
             return code;
         }
-        start_over(txn, result, retry, err);
+        if (!start_over(txn, result, retry, err)) return code;
     }
 }
 
@@ -191,30 +258,19 @@ int hf__transaction_mark(hf__transaction *txn, hf__mark *mark, hf_error *err) {
     const hf_terminal *terminal = txn->terminal;
     *mark = HF__MARK_START;
     if (txn->broken) return fail_broken(txn, err);
-    if (txn->phase != HF__WRITING) return HF_OK;
+    if (txn->phase != HF__WRITING || !is_begun(txn)) return HF_OK;
     *mark = HF__MARK_INSIDE;
     return terminal->mark != NULL ? terminal->mark(terminal->data, err) : HF_OK;
 }
 
 int hf__transaction_release(hf__transaction *txn, hf__mark mark, hf_error *err) {
-    const hf_terminal *terminal = txn->terminal;
     if (txn->broken) return fail_broken(txn, err);
-    if (mark == HF__MARK_START || terminal->release == NULL) return HF_OK;
-    hf_error why = {0};
-    int code = terminal->release(terminal->data, &why);
-    if (code == HF_OK) return HF_OK;
-    break_off(txn, code, &why); /* the mark may still be there, and an outer undo would stop at it */
-    if (err != NULL) *err = why;
-    return code;
+    return mark == HF__MARK_INSIDE ? release_mark(txn, err) : HF_OK;
 }
 
 void hf__transaction_undo(hf__transaction *txn, hf__mark mark) {
-    const hf_terminal *terminal = txn->terminal;
-    if (mark == HF__MARK_START) {
+    if (mark == HF__MARK_START)
         hf__transaction_rollback(txn);
-    } else if (!txn->broken && terminal->undo != NULL) {
-        hf_error why = {0};
-        int code = terminal->undo(terminal->data, &why);
-        if (code != HF_OK) break_off(txn, code, &why);
-    }
+    else
+        undo_mark(txn);
 }

@@ -1,6 +1,7 @@
 /*
- * The transaction of one op over any terminal: begun at the first touch, with points to come back to,
- * and with the retry of what is transient.
+ * The transaction of an op over any terminal: begun at the first touch, with points to come back to, and with
+ * the retry of what is transient. It may stay open behind an op, and the next ones join it: each is a guest, whose
+ * part begins at a mark and is undone alone.
  */
 #ifndef HF_OP_TRANSACTION_H
 #define HF_OP_TRANSACTION_H
@@ -10,13 +11,27 @@
 typedef struct hf__transaction {
     const hf_terminal *terminal;
     bool checks_answers; /* the terminal is the host's own */
-    bool wants_write;    /* the host's op is a write: the lock is taken at the first touch */
+    bool wants_write;    /* the op that runs is a write: the lock is taken at the first touch */
+    /* Whether it is to stay open behind an op that ended well, for others to join. NULL: never. */
+    bool (*stays)(void *data);
+    void *stays_data;
     enum { HF__IDLE, HF__READING, HF__WRITING } phase;
-    bool seen;  /* a layer has seen a result of it: no silent second try */
     int broken; /* the code of an undo or release that failed: all that is left is to roll back; else 0 */
     int broken_sqlite_code;
     char broken_message[256];
+
+    /* Of the op that runs. */
+    enum {
+        HF__OWNER,
+        HF__GUEST_OUTSIDE,
+        HF__GUEST_INSIDE
+    } part;       /* who began it; a guest before and behind its mark */
+    bool touched; /* it was at the terminal, so that what it tells depends on the commit */
+    bool seen;    /* a layer has seen a result of it: no silent second try */
 } hf__transaction;
+
+/* Makes ready for the next op: inside the transaction where one stayed open, else for one of its own. */
+void hf__transaction_next(hf__transaction *txn, bool wants_write);
 
 /* Begins it, for writing where `wants_write` is set, and tries again where the failure is transient. Only for those
  * who touch the terminal otherwise than by ops: hf__transaction_exec begins by itself. */
@@ -38,12 +53,17 @@ int hf__transaction_mark(hf__transaction *txn, hf__mark *mark, hf_error *err);
 int hf__transaction_release(hf__transaction *txn, hf__mark mark, hf_error *err);
 void hf__transaction_undo(hf__transaction *txn, hf__mark mark);
 
-/* Ends it. A commit that fails has rolled back. */
-int hf__transaction_commit(hf__transaction *txn, hf_error *err);
+/* The op ended well. A guest's part becomes one with the rest; an owner's transaction stays open, or is committed. */
+int hf__transaction_end(hf__transaction *txn, hf_error *err);
+
+/* The op failed: what it did is undone. A guest leaves the rest as it is, unless that breaks it. */
 void hf__transaction_rollback(hf__transaction *txn);
 
-/* An op that no layer sees, from begin to commit, tried again as a whole where the failure is transient. On
- * failure it has rolled back, and `result` is empty. */
+/* Commits all of it. A commit that fails has rolled back. */
+int hf__transaction_commit(hf__transaction *txn, hf_error *err);
+
+/* An op that no layer sees, from begin to end, tried again as a whole where the failure is transient. On
+ * failure it is undone, and `result` is empty. */
 int hf__transaction_whole(hf__transaction *txn, const hf__op_def *def, const hf_op *op, hf_result *result,
                           hf_error *err);
 

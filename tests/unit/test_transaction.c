@@ -361,7 +361,7 @@ static void test_transaction__after_a_failed_undo_only_a_rollback_works(void **s
     assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
     hf__transaction_undo(&txn, mark);
     assert_int_equal(run("add"), HF_IO);
-    assert_string_equal(err.message, "an earlier step of this op could not be undone: planned at u");
+    assert_string_equal(err.message, "an earlier step of this transaction could not be undone: planned at u");
     assert_int_equal(err.sqlite_code, 99);
     assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_IO);
     assert_int_equal(hf__transaction_release(&txn, outer, &err), HF_IO);
