@@ -5,7 +5,7 @@
  * *store* is one SQLite file with a *chain* of middleware. Every request is an *op* - data, such as
  * {op = "add", conversationId = "c1", role = "user", content = "hello"} - that passes the layers of
  * the chain, outermost first, and is then answered by the *terminal*, which keeps it. Whatever the
- * layers and the terminal write for one op is one transaction.
+ * layers and the terminal write for one op is undone together where it fails, and committed before it is answered.
  *
  * Rules that hold for every function here
  *
@@ -21,6 +21,7 @@
  *   has to say goes to the host's log function.
  * - A process must not contain two copies of SQLite that open the same file: the POSIX locks of one
  *   copy are dropped by the other. Link the system's SQLite everywhere.
+ * - Writers that wait for each other share a transaction and its commit; hf_exec says what that means.
  * - Threads that call into a store need a stack of at least 1 MiB where Lua layers run.
  */
 #ifndef HOLDFAST_H
@@ -352,7 +353,9 @@ HF_API hf_text hf_result_text(hf_result *result, hf_text text);
  * service, a store in memory) in hf_options.terminal, and the chain above does not notice.
  *
  * The engine calls it from one thread at a time, in this order: begin, any number of exec and
- * mark/release/undo, then commit or rollback. It calls begin at the first touch only: an op that a
+ * mark/release/undo, then commit or rollback. Where writers wait for each other and all of begin to undo are there, one
+ * transaction takes in the ops of several threads, each but the first behind a mark of its own, and may be committed
+ * on another thread than began it. It calls begin at the first touch only: an op that a
  * layer answered never reaches the terminal. `exec` is never given a batch: the ops inside come one by
  * one. Ops have been checked, ids are minted, and `result` is empty but for its `op`.
  *
@@ -386,8 +389,8 @@ typedef enum hf_durability {
 typedef enum hf_level { HF_DEBUG, HF_INFO, HF_WARN, HF_ERROR } hf_level;
 
 /* Where diagnostics go. `layer` names the layer that wrote the record, "" for the library itself;
- * `fields` is absent or a JSON object on one line. Called on the thread that runs the op, while the
- * store is in use: it must not call into the store. All arguments are borrowed. */
+ * `fields` is absent or a JSON object on one line. Called on the thread that runs the op, or commits it, while
+ * the store is in use: it must not call into the store. All arguments are borrowed. */
 typedef void (*hf_log_fn)(void *data, hf_level level, const char *layer, const char *message, hf_text fields);
 
 /*
@@ -414,6 +417,8 @@ typedef struct hf_options {
     size_t max_depth;    /* nesting of a JSON value; default 64 */
     size_t max_batch;    /* ops in a batch; default 10,000 */
     size_t max_json;     /* bytes of one op as JSON; default 128 MiB */
+
+    size_t max_submitted; /* ops that hf_submit took and that are not done; default 10,000 */
 
     hf_log_fn log; /* default: diagnostics are dropped */
     void *log_data;
@@ -458,9 +463,9 @@ typedef struct hf_options {
  */
 HF_API int hf_open(const char *path, const hf_options *options, hf_store **out, hf_error *err);
 
-/* Closes a store and frees everything that hangs on it. No other thread may be inside the store.
- * Called from inside one of the store's own layers, or from a process that inherited the handle over
- * fork, it frees nothing. Since 0.1. */
+/* Closes a store and frees everything that hangs on it. What was submitted is run to its end before, each `done`
+ * included. No other thread may be inside the store. Called from inside one of the store's own layers, from a `done` of
+ * hf_submit, or from a process that inherited the handle over fork, it frees nothing. Since 0.1. */
 HF_API void hf_close(hf_store *store);
 
 /* ---- Middleware -------------------------------------------------------------------------------- */
@@ -537,9 +542,40 @@ HF_API void *hf_layer_data(hf_layer *layer);
  * HF_NOT_FOUND, HF_CONFLICT: what it names is not there, or not in the state for it. HF_MIDDLEWARE,
  * HF_BAD_RESULT, HF_DENIED, HF_LAYER, HF_MEMORY, HF_TIMEOUT, HF_DEPTH: a layer. HF_BUSY, HF_IO, HF_FULL,
  * HF_READONLY, HF_CORRUPT, HF_UNKNOWN: the disk. HF_MISUSE: called from inside one of the store's own
- * layers, or in a process that inherited the handle over fork. Any thread; ops run one at a time. Since 0.1.
+ * layers, or in a process that inherited the handle over fork. Any thread. Since 0.1.
+ *
+ * Ops run one at a time, each on its caller's thread, first come, first served. Where others wait when a write has run,
+ * its transaction stays open, the next op runs in it, and one commit answers them all; a writer that is alone commits
+ * at once. In such a transaction
+ * - an op sees what the ones before it wrote, a read as well, and is undone alone where it fails;
+ * - each call returns after the commit, one whose op failed in the terminal, or only read there, included; an op that
+ *   never reached the terminal does not wait;
+ * - where the commit fails, or a failure of the disk or of memory ends the transaction before it, all of these calls fail
+ *   with that error, and nothing of them is in the store (HF_UNKNOWN: as above, for each);
+ * - functions given to ctx:afterCommit, and the record of the trace, follow the commit, in the order of the ops;
+ * - no op joins 5 ms after the first one ended, or behind 256 ops. A call so waits for the commit, and for at most one op
+ *   that takes longer.
  */
 HF_API int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err);
+
+/* Tells that an op is done: what hf_exec would have returned and filled in. `err` is NULL where `code` is HF_OK.
+ * `result` may be taken over, by copying the struct and zeroing it; else it is freed. All arguments are borrowed. */
+typedef void (*hf_done_fn)(void *data, int code, hf_result *result, const hf_error *err);
+
+/*
+ * hf_exec that does not wait: takes a copy of the op, its context included, and returns. The op runs on a thread that
+ * the store owns, behind those that were submitted before it, many in one transaction; then `done`, which may be NULL,
+ * is called there, in the order of submission, while the store is not in use: it may call hf_submit and hf_exec, and
+ * holds up those behind it. With HF_OK returned, `done` is called exactly once; hf_close waits for it.
+ *
+ * HF_INVALID: as hf_exec's, for a rule of the op's fields; all else is for `done`. HF_BUSY: hf_options.max_submitted
+ * ops are not done yet; this one was not taken. HF_CLOSED: called from a `done` while hf_close waits. HF_MEMORY: also
+ * where the system gives no thread. HF_MISUSE: called from inside one of the store's own layers, or in a process that
+ * inherited the handle over fork. `done` gets HF_MISUSE where the chain has layers in a Lua state of the host's: those
+ * stay on the host's thread. C layers, and the functions of the options, are called on the store's thread too; all
+ * signals are blocked there. Any thread. Since 0.1.
+ */
+HF_API int hf_submit(hf_store *store, const hf_op *op, hf_done_fn done, void *data, hf_error *err);
 
 /* A text that the library allocated for the caller. */
 typedef struct hf_json {

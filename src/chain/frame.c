@@ -340,6 +340,24 @@ static void run_after(hf__visit *visit) {
     }
 }
 
+bool hf__frame_awaits(const hf__frame *frame) {
+    for (const hf__visit *visit = frame->visits; visit != NULL; visit = visit->next)
+        if (visit->after_count > 0) return true;
+    return false;
+}
+
+void hf__frame_park(hf__frame *frame) {
+    for (hf__visit *visit = frame->visits; visit != NULL; visit = visit->next)
+        visit->vm->visit = visit->outer;
+}
+
+void hf__frame_resume(hf__frame *frame) {
+    for (hf__visit *visit = frame->visits; visit != NULL; visit = visit->next) {
+        visit->outer = visit->vm->visit;
+        visit->vm->visit = visit;
+    }
+}
+
 void hf__frame_end(hf__frame *frame, bool committed) {
     for (hf__visit *visit = frame->visits; visit != NULL; visit = visit->next) {
         if (committed && visit->after_count > 0) run_after(visit);

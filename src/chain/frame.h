@@ -38,6 +38,13 @@ typedef struct hf__frame {
 /* Runs `op`, checked and with its id, through the chain, and checks the answer. */
 int hf__frame_run(hf__frame *frame, const hf__op_def *def, const hf_op *op, hf_result *result, hf_error *err);
 
+/* Whether functions wait for the commit: then the frame cannot be ended before it. */
+bool hf__frame_awaits(const hf__frame *frame);
+
+/* Takes the frame out of its states while other ops run there, and puts it back. */
+void hf__frame_park(hf__frame *frame);
+void hf__frame_resume(hf__frame *frame);
+
 /* Runs the functions that wait for the commit, where it came, and empties the frame. */
 void hf__frame_end(hf__frame *frame, bool committed);
 

@@ -1,4 +1,7 @@
-/* A store: the terminal, the chain above it, and the order in which they are used. */
+/*
+ * A store: the terminal, the chain above it, and whose turn it is. Ops run one at a time, each on its caller's thread;
+ * writers that wait run in the transaction of the one before them, and one commit answers them all.
+ */
 #ifndef HF_ENGINE_ENGINE_H
 #define HF_ENGINE_ENGINE_H
 
@@ -7,14 +10,56 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "chain/chain.h"
-#include "chain/trace.h"
-#include "op/host.h"
+#include "chain/frame.h"
+
+/* ---- The turn (turn.c) ------------------------------------------------------------------------- */
+
+/* A thread's place: in the line for the store, and then among those who wait for a commit. */
+typedef struct hf__seat {
+    struct hf__seat *next;
+    pthread_cond_t wake;
+    bool alone;    /* it wants the store for itself, no transaction open */
+    bool has_turn; /* it is the one inside */
+    bool again;    /* it wants the turn once more when the outcome is known */
+    bool settled;  /* the outcome is known: */
+    int outcome;   /* of the commit that it shared */
+    hf_error why;  /* where that is an error */
+} hf__seat;
+
+typedef struct hf__seats {
+    hf__seat *first, *last;
+} hf__seats;
+
+/* Who is inside, who waits to be, and who shares the transaction that stayed open. It is open only while the turn is
+ * taken: whoever leaves it open hands the turn on, to an op that runs in it. */
+typedef struct hf__line {
+    pthread_mutex_t lock;
+    bool taken;
+    hf__seats waiting, members;
+    /* Of who has the turn: */
+    bool more;     /* it has further ops to run */
+    unsigned ops;  /* that ran in the transaction since it stayed open, the first included */
+    int64_t since; /* when the first of them ended, ns */
+} hf__line;
+
+/* How many ops share a commit, and how long the first of them lets others join. */
+enum { HF__MOST_SHARING = 256, HF__MOST_NS_SHARING = 5000000 };
+
+/* What hf_submit took and `done` was not called for yet (submit.c). Under the line's lock. */
+typedef struct hf__inbox {
+    struct hf__order *first, *last;
+    size_t count, most;
+    pthread_cond_t filled;
+    pthread_t thread;
+    bool started, closing;
+    hf__seat seat; /* the thread's */
+} hf__inbox;
 
 struct hf_store {
     hf__host host;
     hf_terminal terminal;
     bool host_terminal; /* the host's own: its answers are checked */
+    hf__transaction txn;
     hf__chain chain;
     hf__vm *vm; /* NULL until the first script is loaded */
     hf__budget_limits budget;
@@ -22,17 +67,68 @@ struct hf_store {
     hf_trace_fn trace; /* NULL: nobody listens */
     void *trace_data;
     pid_t pid;
-    pthread_mutex_t lock;
-    _Atomic uintptr_t runner; /* the thread inside, 0 for none */
+    _Atomic uintptr_t runner; /* the thread that has the turn, 0 for none */
+    hf__line line;
+    hf__inbox inbox;
 };
 
-/* Takes the store for this thread. HF_MISUSE from inside one of its own layers, or after a fork. */
+int hf__line_open(hf__line *line, hf_error *err);
+void hf__line_close(hf__line *line);
+
+/* Whether this thread may call the store: HF_MISUSE from inside one of its own layers, or after a fork. */
+int hf__engine_check(hf_store *store, hf_error *err);
+bool hf__engine_is_inside(const hf_store *store);
+
+/* Takes the store for this thread alone; errors as above. */
 int hf__engine_enter(hf_store *store, hf_error *err);
 void hf__engine_leave(hf_store *store);
 
-/* Runs an op, with the store taken. With `dry_run` everything is rolled back. `trace` is filled in, or NULL. */
-int hf__engine_run(hf_store *store, const hf_op *op, hf__trace *trace, bool dry_run, hf_result *result,
-                   hf_error *err);
+int hf__seat_open(hf__seat *seat, hf_error *err);
+void hf__seat_close(hf__seat *seat);
+
+/* Waits for the turn, first come, first served. */
+void hf__turn_take(hf_store *store, hf__seat *seat, bool alone);
+
+/* Whether a transaction is to stay open behind an op: others wait to join it, and it has room. `data` is the store. */
+bool hf__turn_goes_on(void *data);
+
+/* Behind the ops of a turn. Where they left the transaction open, the turn goes to the next op in it, or all is
+ * committed; with a part in it (`shared`) it then waits for the outcome, and where `again` for the turn. */
+void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again);
+
+/* Hands the turn on, where the seat still has it. */
+void hf__turn_leave(hf_store *store, hf__seat *seat);
+
+/* ---- One op (exec.c) --------------------------------------------------------------------------- */
+
+/* An op in the engine's hands: run, and finished when the outcome is known. In between, other ops run. */
+typedef struct hf__job {
+    const hf_op *op;
+    hf_result *result;
+    hf_error *err;
+    bool traced;  /* somebody listens */
+    bool dry_run; /* all is rolled back */
+    int rc;
+    bool shared; /* it has a part in a transaction that stayed open: the outcome is to come */
+    bool awaits; /* functions of its layers wait for the commit */
+    const hf__op_def *def;
+    hf_op minted; /* `op` with its ids */
+    hf__arena arena;
+    hf__frame frame;
+    hf__trace trace;
+    int64_t begun; /* ns, where it is traced */
+} hf__job;
+
+/* Runs it, with the turn. */
+void hf__job_run(hf_store *store, hf__job *job);
+
+/* Ends it, with the turn where it needs that again: it then failed with `why` unless `outcome`, that of a commit it
+ * shared, is HF_OK. A trace is told; that of a dry run stays for the caller. */
+bool hf__job_needs_turn(const hf__job *job);
+void hf__job_finish(hf_store *store, hf__job *job, int outcome, const hf_error *why);
+
+/* Runs what was submitted to its end, and takes nothing more. False, and nothing was done, on the store's own thread. */
+bool hf__inbox_close(hf_store *store);
 
 /* The record of an op for the host's trace. */
 void hf__trace_write(hf__buf *buf, const hf_store *store, const hf__trace *trace, const hf_op *op,

@@ -1,10 +1,9 @@
-/* One op, from the host's call to its answer. */
+/* One op, from the host's call to its answer. Whose turn it is, and who commits, is left to turn.c. */
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
-#include "chain/frame.h"
 #include "engine/engine.h"
 #include "op/check.h"
 #include "op/text.h"
@@ -39,81 +38,114 @@ static bool is_wanted(const hf__chain *chain, const hf_op *op, const hf__op_def 
     return false;
 }
 
-static int run_through_chain(hf_store *store, hf__transaction *txn, const hf__op_def *def, const hf_op *op,
-                             hf__trace *trace, bool dry_run, hf_result *result, hf_error *err) {
-    hf__frame frame = {.chain = &store->chain,
-                       .txn = txn,
-                       .host = &store->host,
-                       .context = op->context,
-                       .trace = trace,
-                       .dry_run = dry_run};
-    hf_op bare = *op;
+static int run_through_chain(hf_store *store, hf__job *job) {
+    job->frame = (hf__frame){.chain = &store->chain,
+                             .txn = &store->txn,
+                             .host = &store->host,
+                             .context = job->minted.context,
+                             .trace = job->traced ? &job->trace : NULL,
+                             .dry_run = job->dry_run};
+    hf_op bare = job->minted;
     bare.context = NULL;
-    int rc = hf__frame_run(&frame, def, &bare, result, err);
-    if (rc == HF_OK && !dry_run)
-        rc = hf__transaction_commit(txn, err);
+    int rc = hf__frame_run(&job->frame, job->def, &bare, job->result, job->err);
+    if (rc == HF_OK && !job->dry_run)
+        rc = hf__transaction_end(&store->txn, job->err);
     else
-        hf__transaction_rollback(txn);
-    hf__frame_end(&frame, rc == HF_OK && !dry_run);
+        hf__transaction_rollback(&store->txn);
+    job->awaits = rc == HF_OK && !job->dry_run && hf__frame_awaits(&job->frame);
+    if (!job->awaits) hf__frame_end(&job->frame, false);
     return rc;
 }
 
-int hf__engine_run(hf_store *store, const hf_op *op, hf__trace *trace, bool dry_run, hf_result *result,
-                   hf_error *err) {
-    const hf__op_def *def;
-    int rc = hf__op_check(op, &store->host.limits, &def, err);
-    if (rc != HF_OK) return rc;
-    hf__arena arena = {0};
-    hf_op minted = *op;
-    hf__transaction txn = {
-        .terminal = &store->terminal, .checks_answers = store->host_terminal, .wants_write = def->writes};
-    rc = mint(&store->host, &arena, def, &minted, err);
-    if (rc == HF_OK) {
-        if (trace == NULL && !dry_run && !is_wanted(&store->chain, &minted, def))
-            rc = hf__transaction_whole(&txn, def, &minted, result, err);
+/* Whether it has a part in a transaction that stayed open. Then its frame, where it is not at its end, lets go of the
+ * states that the next op may enter. */
+static void note_part(hf_store *store, hf__job *job) {
+    if (store->txn.phase == HF__IDLE) return;
+    if (store->line.ops++ == 0) store->line.since = hf__monotonic_ns();
+    job->shared = store->txn.touched;
+    if (job->shared && job->awaits) hf__frame_park(&job->frame);
+}
+
+void hf__job_run(hf_store *store, hf__job *job) {
+    if (job->traced) job->begun = hf__monotonic_ns();
+    const hf__op_def *def = NULL;
+    job->rc = hf__op_check(job->op, &store->host.limits, &def, job->err);
+    if (job->rc == HF_OK) {
+        job->def = def;
+        job->minted = *job->op;
+        job->rc = mint(&store->host, &job->arena, def, &job->minted, job->err);
+    }
+    if (job->rc == HF_OK) {
+        hf__transaction_next(&store->txn, def->writes);
+        if (!job->traced && !is_wanted(&store->chain, &job->minted, def))
+            job->rc = hf__transaction_whole(&store->txn, def, &job->minted, job->result, job->err);
         else
-            rc = run_through_chain(store, &txn, def, &minted, trace, dry_run, result, err);
+            job->rc = run_through_chain(store, job);
     }
-    if (rc != HF_OK) {
-        hf__error_about(err, &minted);
-        if (rc == HF_UNKNOWN && def->mints == HF__MINTS_CONVERSATION)
-            hf__error_prefix(err, "conversation \"%.*s\": ", (int)minted.conversation_id.size,
-                             minted.conversation_id.data);
-        hf_result_free(result);
-    }
-    hf__arena_free(&arena);
-    return rc;
+    note_part(store, job);
 }
 
-/* hf__engine_run for a host that listens. */
-static int run_traced(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    hf__trace trace = {0};
-    hf_error good = {0};
+bool hf__job_needs_turn(const hf__job *job) {
+    return job->awaits || job->traced;
+}
+
+static void tell(hf_store *store, hf__job *job) {
+    static const hf_error good;
     hf__buf buf;
-    int64_t begun = hf__monotonic_ns();
-    int rc = hf__engine_run(store, op, &trace, false, result, err);
     hf__buf_init(&buf, 0);
-    hf__trace_write(&buf, store, &trace, op, result, hf__monotonic_ns() - begun, rc == HF_OK ? &good : err);
+    hf__trace_write(&buf, store, &job->trace, job->op, job->result, hf__monotonic_ns() - job->begun,
+                    job->rc == HF_OK ? &good : job->err);
     if (buf.state == HF__BUF_OK) store->trace(store->trace_data, hf__buf_view(&buf));
     hf__buf_free(&buf);
-    hf__arena_free(&trace.arena);
-    return rc;
+    hf__arena_free(&job->trace.arena);
+}
+
+void hf__job_finish(hf_store *store, hf__job *job, int outcome, const hf_error *why) {
+    if (outcome != HF_OK &&
+        job->rc != outcome) { /* else it was this op that brought it about, and says more */
+        job->rc = outcome;
+        *job->err = *why;
+    }
+    if (job->awaits) {
+        if (job->shared) hf__frame_resume(&job->frame);
+        hf__frame_end(&job->frame, job->rc == HF_OK);
+    }
+    if (job->rc != HF_OK && job->def != NULL) {
+        hf__error_about(job->err, &job->minted);
+        if (job->rc == HF_UNKNOWN && job->def->mints == HF__MINTS_CONVERSATION)
+            hf__error_prefix(job->err, "conversation \"%.*s\": ", (int)job->minted.conversation_id.size,
+                             job->minted.conversation_id.data);
+        hf_result_free(job->result);
+    }
+    if (job->traced && !job->dry_run) tell(store, job);
+    hf__arena_free(&job->arena);
 }
 
 int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) {
     hf_result unwanted = {0};
     hf_error unwanted_error;
+    hf__seat seat;
     if (err == NULL) err = &unwanted_error;
     if (op == NULL) return hf__fail(err, HF_MISUSE, "hf_exec: expected an op, found NULL");
     if (result == NULL) result = &unwanted;
     hf_result_free(result);
-    int rc = hf__engine_enter(store, err);
+    int rc = hf__engine_check(store, err);
+    if (rc == HF_OK) rc = hf__seat_open(&seat, err);
     if (rc != HF_OK) return rc;
-    rc = store->trace != NULL ? run_traced(store, op, result, err)
-                              : hf__engine_run(store, op, NULL, false, result, err);
-    hf__engine_leave(store);
+    hf__job job = {.op = op, .result = result, .err = err, .traced = store->trace != NULL};
+    hf__turn_take(store, &seat, false);
+    hf__job_run(store, &job);
+    if (job.shared) {
+        hf__turn_share(store, &seat, true, hf__job_needs_turn(&job));
+        hf__job_finish(store, &job, seat.outcome, &seat.why);
+    } else {
+        hf__job_finish(store, &job, HF_OK, NULL);
+        hf__turn_share(store, &seat, false, false);
+    }
+    hf__turn_leave(store, &seat);
+    hf__seat_close(&seat);
     hf_result_free(&unwanted);
-    return rc;
+    return job.rc;
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------- */

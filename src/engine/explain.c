@@ -240,25 +240,26 @@ int hf_explain_json(hf_store *store, hf_text json, hf_json *out, hf_error *err) 
     hf__arena arena = {0};
     hf_op op = {0};
     hf_result result = {0};
-    hf__trace trace = {0};
     hf_error outcome = {0};
+    hf__job job = {.op = &op, .result = &result, .err = &outcome, .traced = true, .dry_run = true};
     int rc = hf__op_from_json(&arena, json, &store->host.limits, &op, err);
     if (rc == HF_OK) rc = hf__op_check(&op, &store->host.limits, NULL, err);
     if (rc == HF_OK) rc = hf__engine_enter(store, err);
     if (rc == HF_OK) {
-        int64_t begun = hf__monotonic_ns();
         if (!store->host_terminal) hf__store_dry_run(&store->terminal, true);
-        if (hf__engine_run(store, &op, &trace, true, &result, &outcome) == HF_OK) outcome = (hf_error){0};
+        hf__job_run(store, &job);
+        hf__job_finish(store, &job, HF_OK, NULL);
         if (!store->host_terminal) hf__store_dry_run(&store->terminal, false);
-        int64_t spent = hf__monotonic_ns() - begun;
+        if (job.rc == HF_OK) outcome = (hf_error){0};
+        int64_t spent = hf__monotonic_ns() - job.begun;
         hf__buf buf;
         hf__buf_init(&buf, 0);
-        write_explanation(&buf, &op, &trace, spent, &result, &outcome);
+        write_explanation(&buf, &op, &job.trace, spent, &result, &outcome);
         hf__engine_leave(store);
         rc = hf__engine_give(&buf, out, err);
     }
     hf_result_free(&result);
-    hf__arena_free(&trace.arena);
+    hf__arena_free(&job.trace.arena);
     hf__arena_free(&arena);
     return rc;
 }

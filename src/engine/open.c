@@ -1,4 +1,4 @@
-/* The life of a store, whose turn it is, and the look at one that is not open. */
+/* The life of a store, and the look at one that is not open. */
 #include <stddef.h>
 #include <unistd.h>
 
@@ -45,8 +45,15 @@ static void take_options(hf_store *store, const hf_options *options) {
         .memory = given.max_lua_memory != 0 ? given.max_lua_memory : (size_t)64 * 1024 * 1024,
     };
     store->trusted = given.trusted == HF_YES;
+    store->inbox.most = given.max_submitted != 0 ? given.max_submitted : 10000;
     store->trace = given.trace;
     store->trace_data = given.trace_data;
+}
+
+/* An op among others must be undone alone, and all of them together. */
+static bool can_share(const hf_terminal *terminal) {
+    return terminal->begin != NULL && terminal->commit != NULL && terminal->rollback != NULL &&
+           terminal->mark != NULL && terminal->release != NULL && terminal->undo != NULL;
 }
 
 int hf_open(const char *path, const hf_options *options, hf_store **out, hf_error *err) {
@@ -55,15 +62,20 @@ int hf_open(const char *path, const hf_options *options, hf_store **out, hf_erro
     hf_store *store = hf__alloc_zero(sizeof *store);
     if (store == NULL) return hf__fail_memory(err);
     int rc = hf__host_init(&store->host, options, err);
-    if (rc == HF_OK && pthread_mutex_init(&store->lock, NULL) != 0) rc = hf__fail_memory(err);
+    if (rc == HF_OK) rc = hf__line_open(&store->line, err);
     if (rc == HF_OK) {
         take_options(store, options);
         rc = open_terminal(store, path, options, err);
-        if (rc != HF_OK) pthread_mutex_destroy(&store->lock);
+        if (rc != HF_OK) hf__line_close(&store->line);
     }
     if (rc != HF_OK) {
         hf__free(store);
         return rc;
+    }
+    store->txn = (hf__transaction){.terminal = &store->terminal, .checks_answers = store->host_terminal};
+    if (can_share(&store->terminal)) {
+        store->txn.stays = hf__turn_goes_on;
+        store->txn.stays_data = store;
     }
     store->pid = getpid();
     store->chain.quarantine_after = options != NULL ? options->quarantine_after : 0;
@@ -83,38 +95,12 @@ int hf_doctor_json(const char *path, int repair, hf_json *out, hf_error *err) {
     return rc;
 }
 
-/* A number of this thread's own: the address of a variable that each thread has its own of. */
-static uintptr_t this_thread(void) {
-    static _Thread_local char self;
-    return (uintptr_t)&self;
-}
-
 void hf_close(hf_store *store) {
-    if (store == NULL || store->pid != getpid() || atomic_load(&store->runner) == this_thread()) return;
+    if (store == NULL || store->pid != getpid() || hf__engine_is_inside(store)) return;
+    if (!hf__inbox_close(store)) return;
     hf__chain_free(&store->chain);
     hf__vm_free(store->vm);
     if (store->terminal.close != NULL) store->terminal.close(store->terminal.data);
-    pthread_mutex_destroy(&store->lock);
+    hf__line_close(&store->line);
     hf__free(store);
-}
-
-int hf__engine_enter(hf_store *store, hf_error *err) {
-    if (store == NULL) return hf__fail(err, HF_MISUSE, "expected a store, found NULL");
-    if (store->pid != getpid())
-        return hf__fail(err, HF_MISUSE,
-                        "the store was opened by process %ld and inherited over fork: open one "
-                        "of this process's own",
-                        (long)store->pid);
-    if (atomic_load(&store->runner) == this_thread())
-        return hf__fail(err, HF_MISUSE,
-                        "the store was called from inside one of its own layers: use ctx:exec or "
-                        "hf_layer_exec");
-    pthread_mutex_lock(&store->lock);
-    atomic_store(&store->runner, this_thread());
-    return HF_OK;
-}
-
-void hf__engine_leave(hf_store *store) {
-    atomic_store(&store->runner, 0);
-    pthread_mutex_unlock(&store->lock);
 }

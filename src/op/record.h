@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "holdfast.h"
 
 /* The type of a field: what it is in JSON and Lua, its member in C, and its bounds. */
@@ -111,6 +112,9 @@ bool hf__field_absent(const hf__field *field, const void *base);
 /* Whether the field's member is zero: what it must be where the op, or the answer, does not have the
  * field. */
 bool hf__field_zero(const hf__field *field, const void *base);
+
+/* Copies `op`, which has been checked, with all that it shows, its context included. HF_MEMORY. (copy.c) */
+int hf__op_copy(hf__arena *arena, const hf_op *op, hf_op *out, hf_error *err);
 
 /* What a field of a list type shows. */
 typedef struct hf__list {

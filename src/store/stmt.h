@@ -29,6 +29,7 @@ typedef struct hf__store {
     bool met_dead;                    /* this transaction met an anchor whose owner is dead */
     bool dry_run;                     /* nothing that it brings about may stay */
     int shaken;                       /* the code of a step that failed in SQLite; HF_OK for none */
+    int shaken_sqlite;                /* and SQLite's own */
     hf__outbox outbox;                /* lines for the disk view */
     char *view_dir;                   /* the store's copy of options.view_dir */
 } hf__store;

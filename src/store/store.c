@@ -14,9 +14,12 @@
 /* After some failures (a full disk, for one) SQLite has rolled the transaction back by itself. Whatever came
  * now would be stored at once, apart from the rest: it is refused until the rollback. */
 static int check_inside(hf__store *store, hf_error *err) {
-    if (store->shaken != HF_OK)
-        return hf__fail(err, (hf_code)store->shaken,
-                        "the transaction cannot go on: an earlier step failed in SQLite");
+    if (store->shaken != HF_OK) {
+        hf__fail(err, (hf_code)store->shaken,
+                 "the transaction cannot go on: an earlier step failed in SQLite");
+        if (err != NULL) err->sqlite_code = store->shaken_sqlite;
+        return store->shaken;
+    }
     if (!sqlite3_get_autocommit(store->db)) return HF_OK;
     return hf__fail(err, HF_IO,
                     "no transaction is open: it was not begun, or SQLite ended it after a failure");
@@ -109,7 +112,10 @@ static int terminal_exec(void *data, const hf_op *op, hf_result *result, hf_erro
     int code = check_inside(store, err);
     if (code != HF_OK) return code;
     code = functions[def->kind](store, op, result, err);
-    if (code == HF_MEMORY || code == HF_IO || code == HF_FULL) store->shaken = code;
+    if (code == HF_MEMORY || code == HF_IO || code == HF_FULL) {
+        store->shaken = code;
+        store->shaken_sqlite = err != NULL ? err->sqlite_code : SQLITE_OK;
+    }
     return code;
 }
 

@@ -416,7 +416,8 @@ describe("the table of", function()
         assert.are.equal(name, camel(row[2]:match "^`([%w_]+)`$" or name))
       end
     end
-    local only_c = {size = true, logData = true, traceData = true, sourceData = true, terminal = true}
+    local only_c = {size = true, logData = true, traceData = true, sourceData = true, terminal = true,
+                    maxSubmitted = true}
     local members = read("include/holdfast.h"):match "typedef struct hf_options {(.-)\n} hf_options;"
     for member in members:gsub("/%*.-%*/", ""):gmatch "[^;]+;" do
       local name = camel(member:match "%(%*([%w_]+)%)" or member:match "([%w_]+);$")

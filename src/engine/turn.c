@@ -1,0 +1,177 @@
+/*
+ * Whose turn it is, and who shares a commit. Threads stand in a line, and the one inside hands the turn to the first.
+ * Where that one brings an op too, a transaction that was written to stays open for it; those behind whom it stayed
+ * open wait outside for the commit. The last one in commits for all. What a turn is used for is left to exec.c and
+ * submit.c, marks and retries to the transaction.
+ */
+#include <unistd.h>
+
+#include "base/error.h"
+#include "engine/engine.h"
+
+/* A number of this thread's own: the address of a variable that each thread has its own of. */
+static uintptr_t this_thread(void) {
+    static _Thread_local char self;
+    return (uintptr_t)&self;
+}
+
+/* ---- Seats ------------------------------------------------------------------------------------- */
+
+int hf__seat_open(hf__seat *seat, hf_error *err) {
+    return pthread_cond_init(&seat->wake, NULL) == 0 ? HF_OK : hf__fail_memory(err);
+}
+
+void hf__seat_close(hf__seat *seat) {
+    pthread_cond_destroy(&seat->wake);
+}
+
+static void append(hf__seats *seats, hf__seat *seat) {
+    seat->next = NULL;
+    if (seats->first == NULL)
+        seats->first = seat;
+    else
+        seats->last->next = seat;
+    seats->last = seat;
+}
+
+/* Puts `from`, which is emptied, before `to`. */
+static void put_before(hf__seats *to, hf__seats *from) {
+    if (from->first == NULL) return;
+    from->last->next = to->first;
+    if (to->first == NULL) to->last = from->last;
+    to->first = from->first;
+    *from = (hf__seats){0};
+}
+
+int hf__line_open(hf__line *line, hf_error *err) {
+    return pthread_mutex_init(&line->lock, NULL) == 0 ? HF_OK : hf__fail_memory(err);
+}
+
+void hf__line_close(hf__line *line) {
+    pthread_mutex_destroy(&line->lock);
+}
+
+/* ---- The turn ---------------------------------------------------------------------------------- */
+
+/* The signals are given under the lock: whoever gets one may take its seat away at once. */
+static void hand_on(hf__line *line) {
+    hf__seat *next = line->waiting.first;
+    line->taken = next != NULL;
+    if (next == NULL) return;
+    line->waiting.first = next->next;
+    next->has_turn = true;
+    pthread_cond_signal(&next->wake);
+}
+
+void hf__turn_take(hf_store *store, hf__seat *seat, bool alone) {
+    hf__line *line = &store->line;
+    pthread_mutex_lock(&line->lock);
+    seat->alone = alone;
+    seat->has_turn = !line->taken;
+    if (line->taken) append(&line->waiting, seat);
+    line->taken = true;
+    while (!seat->has_turn)
+        pthread_cond_wait(&seat->wake, &line->lock);
+    pthread_mutex_unlock(&line->lock);
+    atomic_store(&store->runner, this_thread());
+}
+
+void hf__turn_leave(hf_store *store, hf__seat *seat) {
+    if (!seat->has_turn) return;
+    seat->has_turn = false;
+    hf__engine_leave(store);
+}
+
+bool hf__engine_is_inside(const hf_store *store) {
+    return atomic_load(&store->runner) == this_thread();
+}
+
+int hf__engine_check(hf_store *store, hf_error *err) {
+    if (store == NULL) return hf__fail(err, HF_MISUSE, "expected a store, found NULL");
+    if (store->pid != getpid())
+        return hf__fail(err, HF_MISUSE,
+                        "the store was opened by process %ld and inherited over fork: open one "
+                        "of this process's own",
+                        (long)store->pid);
+    if (hf__engine_is_inside(store))
+        return hf__fail(err, HF_MISUSE,
+                        "the store was called from inside one of its own layers: use ctx:exec or "
+                        "hf_layer_exec");
+    return HF_OK;
+}
+
+int hf__engine_enter(hf_store *store, hf_error *err) {
+    hf__seat seat;
+    int rc = hf__engine_check(store, err);
+    if (rc == HF_OK) rc = hf__seat_open(&seat, err);
+    if (rc != HF_OK) return rc;
+    hf__turn_take(store, &seat, true);
+    hf__seat_close(&seat);
+    return HF_OK;
+}
+
+void hf__engine_leave(hf_store *store) {
+    atomic_store(&store->runner, 0);
+    pthread_mutex_lock(&store->line.lock);
+    hand_on(&store->line);
+    pthread_mutex_unlock(&store->line.lock);
+}
+
+/* ---- The shared commit ------------------------------------------------------------------------- */
+
+static bool goes_on(const hf__line *line) {
+    const hf__seat *next = line->waiting.first;
+    if (!line->more && (next == NULL || next->alone)) return false;
+    if (line->ops == 0) return true;
+    return line->ops < HF__MOST_SHARING && hf__monotonic_ns() - line->since < HF__MOST_NS_SHARING;
+}
+
+bool hf__turn_goes_on(void *data) {
+    hf__line *line = &((hf_store *)data)->line;
+    pthread_mutex_lock(&line->lock);
+    bool on = goes_on(line);
+    pthread_mutex_unlock(&line->lock);
+    return on;
+}
+
+/* Tells all members the outcome. Those who want the turn again come first in the line, in the order of their ops. */
+static void publish(hf__line *line, int outcome, const hf_error *why) {
+    hf__seats again = {0};
+    for (hf__seat *seat = line->members.first; seat != NULL;) {
+        hf__seat *next = seat->next; /* a member that is told may be gone */
+        seat->outcome = outcome;
+        if (outcome != HF_OK) seat->why = *why;
+        seat->settled = true;
+        if (seat->again)
+            append(&again, seat);
+        else
+            pthread_cond_signal(&seat->wake);
+        seat = next;
+    }
+    line->members = (hf__seats){0};
+    line->ops = 0;
+    put_before(&line->waiting, &again);
+}
+
+void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again) {
+    hf__line *line = &store->line;
+    if (store->txn.phase == HF__IDLE) return;
+    pthread_mutex_lock(&line->lock);
+    seat->again = again;
+    seat->settled = !shared;
+    if (shared) append(&line->members, seat);
+    if (store->txn.broken || !goes_on(line)) {
+        pthread_mutex_unlock(&line->lock);
+        hf_error why = {0};
+        int outcome = hf__transaction_commit(&store->txn, &why);
+        pthread_mutex_lock(&line->lock);
+        publish(line, outcome, &why);
+    }
+    seat->has_turn = false;
+    atomic_store(&store->runner, 0);
+    hand_on(line);
+    while (!seat->settled || (shared && again && !seat->has_turn))
+        pthread_cond_wait(&seat->wake, &line->lock);
+    pthread_mutex_unlock(&line->lock);
+    if (seat->has_turn) atomic_store(&store->runner, this_thread());
+}
