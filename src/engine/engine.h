@@ -40,9 +40,10 @@ typedef struct hf__line {
     bool more;     /* it has further ops to run */
     unsigned ops;  /* that ran in the transaction since it stayed open, the first included */
     int64_t since; /* when the first of them ended, ns */
+    int64_t most_ns;
 } hf__line;
 
-/* How many ops share a commit, and how long the first of them lets others join. */
+/* How many ops share a commit at most, and how long the first of them lets others join (line.most_ns). */
 enum { HF__MOST_SHARING = 256, HF__MOST_NS_SHARING = 5000000 };
 
 /* What hf_submit took and `done` was not called for yet (submit.c). Under the line's lock. */

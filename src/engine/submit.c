@@ -69,7 +69,7 @@ static hf__order *run_turn(hf_store *store) {
     hf__order *first = NULL, **end = &first;
     bool shared = false, again = false;
     hf__turn_take(store, seat, false);
-    int64_t until = hf__monotonic_ns() + HF__MOST_NS_SHARING;
+    int64_t until = hf__monotonic_ns() + line->most_ns;
     for (int count = 1;; count++) {
         hf__order *order = take_next(store);
         if (order == NULL) break;

@@ -44,6 +44,7 @@ static void put_before(hf__seats *to, hf__seats *from) {
 }
 
 int hf__line_open(hf__line *line, hf_error *err) {
+    line->most_ns = HF__MOST_NS_SHARING;
     return pthread_mutex_init(&line->lock, NULL) == 0 ? HF_OK : hf__fail_memory(err);
 }
 
@@ -123,7 +124,7 @@ static bool goes_on(const hf__line *line) {
     const hf__seat *next = line->waiting.first;
     if (!line->more && (next == NULL || next->alone)) return false;
     if (line->ops == 0) return true;
-    return line->ops < HF__MOST_SHARING && hf__monotonic_ns() - line->since < HF__MOST_NS_SHARING;
+    return line->ops < HF__MOST_SHARING && hf__monotonic_ns() - line->since < line->most_ns;
 }
 
 bool hf__turn_goes_on(void *data) {
