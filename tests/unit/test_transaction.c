@@ -1,4 +1,4 @@
-/* One op's transaction over a terminal that fails as its script says. */
+/* An op's transaction over a terminal that fails as its script says: its own, and one that it joins. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <setjmp.h>
@@ -91,6 +91,7 @@ static int run(const char *name) {
 
 static int run_whole(const char *name) {
     hf_op op = {.op = name};
+    hf_result_free(&result);
     return hf__transaction_whole(&txn, hf__op_find(name, strlen(name)), &op, &result, &err);
 }
 
@@ -410,6 +411,125 @@ static void test_transaction__undoing_to_the_start_mends_a_broken_one(void **sta
     assert_string_equal(f.calls, "BemurBec");
 }
 
+/* ---- Guests ------------------------------------------------------------------------------------ */
+
+static bool stays(void *data) {
+    return *(bool *)data;
+}
+
+static bool others_wait;
+
+/* An op that began it and is at its end; others wait. */
+static void begin_for_guests(void) {
+    others_wait = true;
+    txn.stays = stays;
+    txn.stays_data = &others_wait;
+    hf__transaction_next(&txn, true);
+    assert_int_equal(run_whole("add"), HF_OK);
+    assert_int_equal(txn.phase, HF__WRITING);
+    hf__transaction_next(&txn, true);
+    assert_false(txn.touched);
+}
+
+static void test_transaction__it_stays_open_only_while_others_wait(void **state) {
+    (void)state;
+    begin_for_guests();
+    assert_int_equal(run("add"), HF_OK);
+    others_wait = false;
+    assert_int_equal(hf__transaction_end(&txn, &err), HF_OK); /* whoever commits for all does so later */
+    assert_int_equal(hf__transaction_commit(&txn, &err), HF_OK);
+    assert_string_equal(f.calls, "Bemelc");
+    hf__transaction_next(&txn, true);
+    assert_int_equal(run("add"), HF_OK);
+    assert_int_equal(hf__transaction_end(&txn, &err), HF_OK);
+    assert_string_equal(f.calls, "BemelcBec");
+}
+
+static void test_transaction__a_read_does_not_stay_open(void **state) {
+    (void)state;
+    others_wait = true;
+    txn.stays = stays;
+    txn.stays_data = &others_wait;
+    hf__transaction_next(&txn, false);
+    assert_int_equal(run_whole("get"), HF_OK);
+    hf__transaction_next(&txn, false);
+    assert_int_equal(run("get"), HF_OK);
+    assert_int_equal(hf__transaction_end(&txn, &err), HF_OK);
+    assert_string_equal(f.calls, "becbec");
+}
+
+static void test_transaction__a_guest_joins_at_its_first_touch(void **state) {
+    (void)state;
+    hf__mark mark;
+    begin_for_guests();
+    assert_int_equal(hf__transaction_end(&txn, &err), HF_OK);
+    hf__transaction_next(&txn, false);
+    hf__transaction_rollback(&txn);
+    assert_false(txn.touched);
+    assert_string_equal(f.calls, "Be");
+    hf__transaction_next(&txn, false);
+    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(run("get"), HF_OK);
+    assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(run("add"), HF_OK);
+    assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
+    assert_true(txn.touched);
+    assert_int_equal(hf__transaction_end(&txn, &err), HF_OK);
+    assert_string_equal(f.calls, "Bememell");
+}
+
+static void test_transaction__a_guest_goes_back_to_where_it_came_in(void **state) {
+    (void)state;
+    hf__mark mark;
+    begin_for_guests();
+    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(run("add"), HF_OK);
+    hf__transaction_undo(&txn, mark);
+    assert_int_equal(run("add"), HF_OK);
+    hf__transaction_rollback(&txn);
+    assert_int_equal(txn.phase, HF__WRITING);
+    assert_true(txn.touched);
+    assert_int_equal(hf__transaction_commit(&txn, &err), HF_OK);
+    assert_string_equal(f.calls, "Bemeumeuc");
+}
+
+static void test_transaction__a_guest_is_tried_again_from_its_mark(void **state) {
+    (void)state;
+    begin_for_guests();
+    f.exec = (struct plan){{HF_BUSY}, 0};
+    assert_int_equal(run_whole("add"), HF_OK);
+    assert_string_equal(f.calls, "Bemeumel");
+    hf__transaction_next(&txn, true);
+    f.exec = (struct plan){{HF_BUSY}, 0};
+    f.undo = (struct plan){{HF_FULL}, 0};
+    assert_int_equal(run_whole("add"), HF_BUSY); /* not where that breaks what others did */
+    assert_string_equal(err.message, "planned at e");
+    assert_int_equal(hf__transaction_commit(&txn, &err), HF_FULL);
+    assert_int_equal(txn.phase, HF__IDLE);
+    assert_string_equal(f.calls, "Bemeumelmeur");
+}
+
+static void test_transaction__a_guest_does_not_mend_a_broken_one(void **state) {
+    (void)state;
+    hf__mark start;
+    begin_for_guests();
+    f.undo = (struct plan){{HF_IO}, 0};
+    assert_int_equal(hf__transaction_mark(&txn, &start, &err), HF_OK);
+    assert_int_equal(run("add"), HF_OK);
+    hf__transaction_undo(&txn, start);
+    assert_int_equal(run("add"), HF_IO);
+    assert_int_equal(hf__transaction_end(&txn, &err), HF_IO);
+    assert_int_equal(hf__transaction_commit(&txn, &err), HF_IO);
+    assert_string_equal(f.calls, "Bemeur");
+    begin_for_guests();
+    f.release = (struct plan){{HF_FULL}, 0};
+    assert_int_equal(run("add"), HF_OK);
+    assert_int_equal(hf__transaction_end(&txn, &err), HF_FULL);
+    assert_int_equal(hf__transaction_commit(&txn, &err), HF_FULL);
+    assert_string_equal(f.calls, "BemeurBemelr");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -440,6 +560,12 @@ int main(void) {
         TEST(test_transaction__a_busy_undo_is_not_mistaken_for_a_busy_commit),
         TEST(test_transaction__a_failed_release_breaks_it_too),
         TEST(test_transaction__undoing_to_the_start_mends_a_broken_one),
+        TEST(test_transaction__it_stays_open_only_while_others_wait),
+        TEST(test_transaction__a_read_does_not_stay_open),
+        TEST(test_transaction__a_guest_joins_at_its_first_touch),
+        TEST(test_transaction__a_guest_goes_back_to_where_it_came_in),
+        TEST(test_transaction__a_guest_is_tried_again_from_its_mark),
+        TEST(test_transaction__a_guest_does_not_mend_a_broken_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
