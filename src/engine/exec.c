@@ -101,8 +101,8 @@ static void tell(hf_store *store, hf__job *job) {
 }
 
 void hf__job_finish(hf_store *store, hf__job *job, int outcome, const hf_error *why) {
-    if (outcome != HF_OK &&
-        job->rc != outcome) { /* else it was this op that brought it about, and says more */
+    bool own = job->rc == outcome; /* it brought that about itself, and says more */
+    if (outcome != HF_OK && !own) {
         job->rc = outcome;
         *job->err = *why;
     }

@@ -70,10 +70,9 @@ static hf__order *run_turn(hf_store *store) {
     bool shared = false, again = false;
     hf__turn_take(store, seat, false);
     int64_t until = hf__monotonic_ns() + line->most_ns;
-    for (int count = 1;; count++) {
+    for (;;) {
         hf__order *order = take_next(store);
         if (order == NULL) break;
-        if (count == HF__MOST_SHARING) line->more = false;
         *end = order;
         end = &order->next;
         run_order(store, order);

@@ -65,8 +65,8 @@ typedef struct caller {
     int (*call)(hf_store *store, hf_error *err); /* in place of an op */
     hf_store *store;
     pthread_t thread;
-    int code;
     hf_result result;
+    int code;
     hf_error err;
 } caller;
 

@@ -7,11 +7,21 @@
 
 static gate the_gate;
 
+/* The host is told things by whoever is inside the store, and by nobody else. */
+static void log_inside(void *data, hf_level level, const char *layer, const char *message, hf_text fields) {
+    fixture *f = data;
+    hf_error err;
+    if (hf_exec(f->store, &(hf_op){.op = "get", .message_id = T("m1")}, NULL, &err) != HF_MISUSE)
+        fixture_note(f, "outside: ");
+    fixture_log(data, level, layer, message, fields);
+}
+
 /* A store with the gate, whose disk can be told to fail. */
 static int setup_gate(void **state) {
     fixture *f = malloc(sizeof *f);
     fixture_start(f);
     f->options.durability = HF_DURABILITY_FULL;
+    f->options.log = log_inside;
     fixture_open(f);
     use_gate(f, &the_gate);
     done(f, .op = "createConversation", .conversation_id = T("c1"));
@@ -147,6 +157,25 @@ static void an_op_that_fails_is_undone_alone(void **state) {
     callers_free(callers, COUNT(callers));
 }
 
+static void a_context_is_of_no_use_to_the_ops_behind_it(void **state) {
+    fixture *f = *state;
+    use_lua(f, "keeps",
+            "return {ops = {'add'}, handle = function(op, next, ctx)\n"
+            "  if ctx.state.kept and pcall(ctx.state.kept.now, ctx.state.kept) then error('of use') end\n"
+            "  ctx.state.kept = ctx.state.kept or ctx\n"
+            "  ctx:afterCommit(function() ctx:log('info', 'at ' .. type(ctx:now()) .. ' ') end)\n"
+            "  return next(op)\n"
+            "end}");
+    caller callers[] = {CALL(ADD("m1", "1")), CALL(ADD("m2", "2")), CALL(ADD("m3", "3"))};
+    assert_code(run_together(f, &the_gate, callers, 3), HF_OK);
+    for (size_t i = 0; i < 3; i++)
+        assert_code(callers[i].code, HF_OK);
+    assert_int_equal(times(f, "commit"), 1);
+    assert_string_equal(strstr(f->trace, "commit"), "commit at number at number at number ");
+    callers_free(callers, 3);
+    assert_code(hf_exec(f->store, &(hf_op){ADD("m4", "4")}, &f->result, &f->err), HF_OK);
+}
+
 static void the_first_ones_failure_is_its_own(void **state) {
     fixture *f = *state;
     use_lua(f, "refuses",
@@ -257,13 +286,14 @@ static int explain(hf_store *store, hf_error *err) {
 
 static void who_needs_the_store_alone_comes_behind_the_commit(void **state) {
     fixture *f = *state;
+    use_lua(f, "guard", guard_lua);
     caller callers[] = {CALL(ADD("m1", "1")), {.call = reload},     CALL(ADD("m2", "2")),
                         {.call = explain},    CALL(ADD("m3", "3")), CALL(ADD("m4", "4"))};
     assert_code(run_together(f, &the_gate, callers, COUNT(callers)), HF_OK);
     for (size_t i = 0; i < COUNT(callers); i++)
         assert_code(callers[i].code, HF_OK);
-    assert_string_equal(f->trace,
-                        "begin mark release commit begin commit begin rollback begin mark release commit ");
+    assert_string_equal(f->trace, "begin mark release commit after-m1 begin commit after-m2 begin rollback "
+                                  "begin mark release commit after-m3 after-m4 ");
     assert_string_equal(messages_of(f), "m1=1 m2=2 m3=3 m4=4");
     callers_free(callers, COUNT(callers));
 }
@@ -304,7 +334,7 @@ static void a_group_has_its_most(void **state) {
 
 typedef struct fake {
     fixture *f;
-    int undo; /* how it ends */
+    int exec, undo; /* how they end */
 } fake;
 
 static int note(void *data, const char *word) {
@@ -313,15 +343,15 @@ static int note(void *data, const char *word) {
 }
 
 static int fake_exec(void *data, const hf_op *op, hf_result *result, hf_error *err) {
-    (void)data, (void)result;
+    (void)result;
     if (strcmp(op->op, "update") != 0) {
         result->conversation = hf_result_alloc(result, sizeof *result->conversation);
         *result->conversation = (hf_conversation){.id = T("c1"), .created_at = 1, .updated_at = 1};
         return HF_OK;
     }
     if (strcmp(op->message_id.data, "bad") != 0) return HF_OK;
-    *err = (hf_error){.code = HF_CONFLICT, .name = "conflict", .message = "planned"};
-    return HF_CONFLICT;
+    *err = (hf_error){.code = ((fake *)data)->exec, .message = "planned for exec"};
+    return err->code;
 }
 
 static int fake_begin(void *data, int write, hf_error *err) {
@@ -370,7 +400,7 @@ static void open_fake(fixture *f, fake *terminal, bool marks) {
 
 static void any_terminal_with_marks_shares(void **state) {
     fixture *f = *state;
-    fake terminal = {.f = f};
+    fake terminal = {.f = f, .exec = HF_CONFLICT};
     caller callers[] = {UPDATE("m1"), UPDATE("bad"), UPDATE("m2")};
     for (int marks = 0; marks < 2; marks++) {
         open_fake(f, &terminal, marks);
@@ -387,14 +417,18 @@ static void a_transaction_that_breaks_fails_all_before_and_none_behind(void **st
     fixture *f = *state;
     fake terminal = {.f = f, .undo = HF_FULL};
     caller callers[] = {UPDATE("m1"), UPDATE("bad"), UPDATE("m2")};
-    open_fake(f, &terminal, true);
-    assert_code(run_together(f, &the_gate, callers, 3), HF_FULL);
-    assert_code(callers[0].code, HF_FULL);
-    assert_says(&callers[0].err, "planned for undo");
-    assert_int_equal(callers[0].err.sqlite_code, 77);
-    assert_code(callers[1].code, HF_FULL);
-    assert_code(callers[2].code, HF_OK);
-    assert_string_equal(f->trace, "begin mark release mark undo rollback begin commit ");
+    for (int own = 0; own < 2; own++) {
+        terminal.exec = own ? HF_FULL : HF_CONFLICT;
+        open_fake(f, &terminal, true);
+        assert_code(run_together(f, &the_gate, callers, 3), HF_FULL);
+        assert_code(callers[0].code, HF_FULL);
+        assert_says(&callers[0].err, "planned for undo");
+        assert_int_equal(callers[0].err.sqlite_code, 77);
+        assert_code(callers[1].code, HF_FULL);
+        assert_says(&callers[1].err, own ? "planned for exec" : "planned for undo");
+        assert_code(callers[2].code, HF_OK);
+        assert_string_equal(f->trace, "begin mark release mark undo rollback begin commit ");
+    }
 }
 
 static int install(void **state) {
@@ -411,6 +445,7 @@ int main(void) {
         TEST(an_op_sees_what_the_ones_before_it_wrote),
         TEST(who_waits_is_not_answered_before_the_commit),
         TEST(an_op_that_fails_is_undone_alone),
+        TEST(a_context_is_of_no_use_to_the_ops_behind_it),
         TEST(the_first_ones_failure_is_its_own),
         TEST(a_commit_that_fails_fails_all_who_were_there),
         TEST(traces_tell_the_outcome_of_the_commit_in_order),

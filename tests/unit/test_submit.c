@@ -212,12 +212,12 @@ static void after_commit_comes_before_the_answers(void **state) {
 static void an_op_is_copied_with_all_that_it_shows(void **state) {
     fixture *f = *state;
     caller c;
-    char text[5][16] = {"m1", "{\"a\":1}", "final", "m2", "secret-trust"};
+    char text[6][16] = {"m1", "{\"a\":1}", "final", "m2", "secret-trust", "{\"extra\":\"!\"}"};
     use_lua(f, "trusts",
             "return {ops = {'add'}, handle = function(op, next, ctx)\n"
             "  op.content = ctx.trust .. ctx.extra return next(op)\n"
             "end}");
-    hf_context context = {.trust = T(text[4]), .extras = T("{\"extra\":\"!\"}")};
+    hf_context context = {.trust = T(text[4]), .extras = T(text[5])};
     hf_op add = {ADD(text[0], "x"), .metadata = T(text[1]), .context = &context};
     hf_text wanted = T(text[2]);
     hf_op list = {.op = "list", .conversation_id = T("c1"), .states = &wanted, .states_count = 1};
@@ -227,7 +227,7 @@ static void an_op_is_copied_with_all_that_it_shows(void **state) {
     submit(f, &add);
     submit(f, &(hf_op){.op = "batch", .ops = inside, .ops_count = 2});
     submit(f, &list);
-    memset(text, '!', sizeof text);
+    memset(text, '?', sizeof text);
     memset(inside, 0, sizeof inside);
     memset(&context, 0, sizeof context);
     wanted = NONE;
