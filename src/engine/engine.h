@@ -6,6 +6,7 @@
 #define HF_ENGINE_ENGINE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -17,11 +18,10 @@
 /* A thread's place: in the line for the store, and then among those who wait for a commit. */
 typedef struct hf__seat {
     struct hf__seat *next;
-    pthread_cond_t wake;
+    sem_t called;  /* it may go on: it has the turn, or its commit is done and it wants no more */
     bool alone;    /* it wants the store for itself, no transaction open */
     bool has_turn; /* it is the one inside */
     bool again;    /* it wants the turn once more when the outcome is known */
-    bool settled;  /* the outcome is known: */
     int outcome;   /* of the commit that it shared */
     hf_error why;  /* where that is an error */
 } hf__seat;

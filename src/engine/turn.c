@@ -4,6 +4,7 @@
  * open wait outside for the commit. The last one in commits for all. What a turn is used for is left to exec.c and
  * submit.c, marks and retries to the transaction.
  */
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -18,11 +19,21 @@ static uintptr_t this_thread(void) {
 /* ---- Seats ------------------------------------------------------------------------------------- */
 
 int hf__seat_open(hf__seat *seat, hf_error *err) {
-    return pthread_cond_init(&seat->wake, NULL) == 0 ? HF_OK : hf__fail_memory(err);
+    return sem_init(&seat->called, 0, 0) == 0 ? HF_OK : hf__fail_memory(err);
 }
 
 void hf__seat_close(hf__seat *seat) {
-    pthread_cond_destroy(&seat->wake);
+    sem_destroy(&seat->called);
+}
+
+/* Outside the lock, which whoever is called would run into. The seat may be gone when this returns. */
+static void call(hf__seat *seat) {
+    if (seat != NULL) sem_post(&seat->called);
+}
+
+static void await_call(hf__seat *seat) {
+    while (sem_wait(&seat->called) != 0 && errno == EINTR)
+        continue;
 }
 
 static void append(hf__seats *seats, hf__seat *seat) {
@@ -54,26 +65,26 @@ void hf__line_close(hf__line *line) {
 
 /* ---- The turn ---------------------------------------------------------------------------------- */
 
-/* The signals are given under the lock: whoever gets one may take its seat away at once. */
-static void hand_on(hf__line *line) {
+/* Gives the turn away: to the seat that is returned, which has to be called then, or to nobody. */
+static hf__seat *hand_on(hf__line *line) {
     hf__seat *next = line->waiting.first;
     line->taken = next != NULL;
-    if (next == NULL) return;
+    if (next == NULL) return NULL;
     line->waiting.first = next->next;
     next->has_turn = true;
-    pthread_cond_signal(&next->wake);
+    return next;
 }
 
 void hf__turn_take(hf_store *store, hf__seat *seat, bool alone) {
     hf__line *line = &store->line;
     pthread_mutex_lock(&line->lock);
+    bool waits = line->taken;
     seat->alone = alone;
-    seat->has_turn = !line->taken;
-    if (line->taken) append(&line->waiting, seat);
+    seat->has_turn = !waits;
+    if (waits) append(&line->waiting, seat);
     line->taken = true;
-    while (!seat->has_turn)
-        pthread_cond_wait(&seat->wake, &line->lock);
     pthread_mutex_unlock(&line->lock);
+    if (waits) await_call(seat);
     atomic_store(&store->runner, this_thread());
 }
 
@@ -114,8 +125,9 @@ int hf__engine_enter(hf_store *store, hf_error *err) {
 void hf__engine_leave(hf_store *store) {
     atomic_store(&store->runner, 0);
     pthread_mutex_lock(&store->line.lock);
-    hand_on(&store->line);
+    hf__seat *next = hand_on(&store->line);
     pthread_mutex_unlock(&store->line.lock);
+    call(next);
 }
 
 /* ---- The shared commit ------------------------------------------------------------------------- */
@@ -135,44 +147,46 @@ bool hf__turn_goes_on(void *data) {
     return on;
 }
 
-/* Tells all members the outcome. Those who want the turn again come first in the line, in the order of their ops. */
-static void publish(hf__line *line, int outcome, const hf_error *why) {
-    hf__seats again = {0};
-    for (hf__seat *seat = line->members.first; seat != NULL;) {
-        hf__seat *next = seat->next; /* a member that is told may be gone */
+/* Tells all members the outcome. Those who want the turn again come first in the line, in the order of their ops; the
+ * others are returned, and have to be called. */
+static hf__seat *publish(hf__line *line, int outcome, const hf_error *why) {
+    hf__seats again = {0}, done = {0};
+    for (hf__seat *seat = line->members.first, *next; seat != NULL; seat = next) {
+        next = seat->next;
         seat->outcome = outcome;
         if (outcome != HF_OK) seat->why = *why;
-        seat->settled = true;
-        if (seat->again)
-            append(&again, seat);
-        else
-            pthread_cond_signal(&seat->wake);
-        seat = next;
+        append(seat->again ? &again : &done, seat);
     }
     line->members = (hf__seats){0};
     line->ops = 0;
     put_before(&line->waiting, &again);
+    return done.first;
 }
 
 void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again) {
     hf__line *line = &store->line;
+    hf__seat *done = NULL;
     if (store->txn.phase == HF__IDLE) return;
     pthread_mutex_lock(&line->lock);
     seat->again = again;
-    seat->settled = !shared;
     if (shared) append(&line->members, seat);
     if (store->txn.broken || !goes_on(line)) {
         pthread_mutex_unlock(&line->lock);
         hf_error why = {0};
         int outcome = hf__transaction_commit(&store->txn, &why);
         pthread_mutex_lock(&line->lock);
-        publish(line, outcome, &why);
+        done = publish(line, outcome, &why);
     }
     seat->has_turn = false;
     atomic_store(&store->runner, 0);
-    hand_on(line);
-    while (!seat->settled || (shared && again && !seat->has_turn))
-        pthread_cond_wait(&seat->wake, &line->lock);
+    hf__seat *next = hand_on(line);
     pthread_mutex_unlock(&line->lock);
+    call(next);
+    while (done != NULL) {
+        hf__seat *member = done;
+        done = done->next;
+        call(member);
+    }
+    if (shared) await_call(seat);
     if (seat->has_turn) atomic_store(&store->runner, this_thread());
 }

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "holdfast_lua.h"
+#include "op/record.h"
 #include "support/fault_alloc.h"
 #include "support/store.h"
 
@@ -389,6 +390,30 @@ static void closing_needs_no_memory(void **state) {
     }
 }
 
+/* What hf_submit does with an op, on the caller's thread. */
+static void a_copy_that_lacks_memory_says_so(void **state) {
+    (void)state;
+    const hf_text wanted = T("final");
+    const hf_op ops[] = {{ADD("m1", "x"), .metadata = T("{}")},
+                         {.op = "list", .conversation_id = T("c1"), .states = &wanted, .states_count = 1}};
+    const hf_context context = {.request_id = T("r1"), .extras = T("{\"a\":1}")};
+    const hf_op batch = {.op = "batch", .ops = ops, .ops_count = 2, .context = &context};
+    long nth = 1;
+    for (bool failed = true; failed; nth++) {
+        hf__arena arena = {0};
+        hf_op copy;
+        hf_error err = {0};
+        fault_alloc_plan(nth);
+        int code = hf__op_copy(&arena, &batch, &copy, &err);
+        failed = fault_alloc_happened();
+        assert_code(code, failed ? HF_MEMORY : HF_OK);
+        if (!failed) assert_text(copy.context->extras, "{\"a\":1}");
+        if (!failed) assert_text(copy.ops[1].states[0], "final");
+        hf__arena_free(&arena);
+    }
+    assert_true(nth > 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -400,6 +425,7 @@ int main(void) {
         TEST(the_disk_view_survives_lack_of_memory),
         TEST(a_layer_of_the_hosts_survives_lack_of_memory),
         TEST(closing_needs_no_memory),
+        TEST(a_copy_that_lacks_memory_says_so),
     };
     return cmocka_run_group_tests(tests, cover_all, NULL);
 }

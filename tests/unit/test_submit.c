@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "holdfast_lua.h"
-#include "support/fault_alloc.h"
 #include "support/fault_vfs.h"
 #include "support/together.h"
 
@@ -242,29 +241,6 @@ static void an_op_is_copied_with_all_that_it_shows(void **state) {
                      1);
 }
 
-static void a_copy_that_lacks_memory_says_so(void **state) {
-    (void)state;
-    const hf_text wanted = T("final");
-    const hf_op ops[] = {{ADD("m1", "x"), .metadata = T("{}")},
-                         {.op = "list", .conversation_id = T("c1"), .states = &wanted, .states_count = 1}};
-    const hf_context context = {.request_id = T("r1"), .extras = T("{\"a\":1}")};
-    const hf_op batch = {.op = "batch", .ops = ops, .ops_count = 2, .context = &context};
-    long nth = 1;
-    for (bool failed = true; failed; nth++) {
-        hf__arena arena = {0};
-        hf_op copy;
-        hf_error err = {0};
-        fault_alloc_plan(nth);
-        int code = hf__op_copy(&arena, &batch, &copy, &err);
-        failed = fault_alloc_happened();
-        assert_code(code, failed ? HF_MEMORY : HF_OK);
-        if (!failed) assert_text(copy.context->extras, "{\"a\":1}");
-        if (!failed) assert_text(copy.ops[1].states[0], "final");
-        hf__arena_free(&arena);
-    }
-    assert_true(nth > 1);
-}
-
 /* ---- What is refused --------------------------------------------------------------------------- */
 
 static int submits(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
@@ -393,7 +369,6 @@ int main(void) {
         TEST(a_commit_that_fails_fails_all),
         TEST(after_commit_comes_before_the_answers),
         TEST(an_op_is_copied_with_all_that_it_shows),
-        TEST(a_copy_that_lacks_memory_says_so),
         TEST(misuse_and_bad_ops_are_refused_at_once),
         TEST(what_is_too_much_is_busy),
         TEST(a_layer_of_the_hosts_lua_stays_on_its_thread),
