@@ -81,8 +81,8 @@ void hf__job_run(hf_store *store, hf__job *job) {
             job->rc = hf__transaction_whole(&store->txn, def, &job->minted, job->result, job->err);
         else
             job->rc = run_through_chain(store, job);
+        note_part(store, job);
     }
-    note_part(store, job);
 }
 
 bool hf__job_needs_turn(const hf__job *job) {

@@ -207,8 +207,8 @@ static void a_commit_that_fails_fails_all_who_were_there(void **state) {
             CALL(ADD("m1", "1")),
             CALL(.op = "get", .message_id = T("m1")),
             CALL(.op = "update", .message_id = T("m9"), .updates = T("{}")),
-            CALL(ADD("m2", "answered")),
             CALL(.op = "no such op"),
+            CALL(ADD("m2", "answered")),
             CALL(ADD("m3", "caught")),
         };
         static const bool shares[] = {true, true, true, false, false, true};
@@ -218,7 +218,7 @@ static void a_commit_that_fails_fails_all_who_were_there(void **state) {
         assert_code(first, faults[i].code);
         for (size_t j = 0; j < COUNT(callers); j++) {
             caller *c = &callers[j];
-            assert_code(c->code, shares[j] ? faults[i].code : j == 3 ? HF_OK : HF_INVALID);
+            assert_code(c->code, shares[j] ? faults[i].code : j == 4 ? HF_OK : HF_INVALID);
             if (!shares[j]) continue;
             assert_int_equal(c->err.code, faults[i].code);
             assert_int_equal(c->err.sqlite_code, faults[i].rc);
