@@ -78,7 +78,8 @@ static hf__order *run_turn(hf_store *store) {
         run_order(store, order);
         shared = shared || order->job.shared;
         again = again || (order->job.shared && hf__job_needs_turn(&order->job));
-        if (!line->more || !hf__turn_goes_on(store) || hf__monotonic_ns() >= until) break;
+        if (!line->more || store->txn.broken || hf__monotonic_ns() >= until) break;
+        if (!hf__turn_goes_on(store)) break;
     }
     *end = NULL;
     line->more = false;

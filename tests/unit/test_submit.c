@@ -188,6 +188,81 @@ static void a_commit_that_fails_fails_all(void **state) {
     assert_string_equal(messages_of(f), "m0=again");
 }
 
+/* ---- A terminal that cannot go back ------------------------------------------------------------ */
+
+static int note(void *data, const char *word) {
+    fixture_note(data, word);
+    return HF_OK;
+}
+
+static int fake_exec(void *data, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)data, (void)result;
+    if (strcmp(op->message_id.data, "bad") != 0) return HF_OK;
+    *err = (hf_error){.code = HF_CONFLICT, .name = "conflict", .message = "planned"};
+    return HF_CONFLICT;
+}
+
+static int fake_begin(void *data, int write, hf_error *err) {
+    (void)write, (void)err;
+    return note(data, "begin ");
+}
+
+static int fake_commit(void *data, hf_error *err) {
+    (void)err;
+    return note(data, "commit ");
+}
+
+static void fake_rollback(void *data) {
+    note(data, "rollback ");
+}
+
+static int fake_mark(void *data, hf_error *err) {
+    (void)err;
+    return note(data, "mark ");
+}
+
+static int fake_undo(void *data, hf_error *err) {
+    note(data, "undo ");
+    *err = (hf_error){.code = HF_FULL, .name = "full", .message = "planned for undo"};
+    return HF_FULL;
+}
+
+static void a_transaction_that_breaks_takes_none_behind_with_it(void **state) {
+    fixture *f = *state;
+    static const char *const ids[] = {"m1", "m2", "bad", "m3", "m4"};
+    hf_terminal functions = {sizeof functions, f,         fake_exec, fake_begin, fake_commit,
+                             fake_rollback,    fake_mark, fake_mark, fake_undo,  NULL};
+    fixture_close(f);
+    f->options.terminal = &functions;
+    fixture_open(f);
+    f->trace[0] = '\0';
+    static const char *const ops[] = {"markSeen", NULL};
+    use_c(f, "holds", ops, gate_layer, &the_gate);
+    f->store->line.most_ns = INT64_C(60000000000);
+    caller c = {.op = {.op = "markSeen", .conversation_id = T("c1"), .message_id = T("bad")}};
+    atomic_store(&the_gate.entered, false);
+    atomic_store(&the_gate.closed, true);
+    caller_start(f, &c);
+    while (!atomic_load(&the_gate.entered))
+        nap();
+    for (size_t i = 0; i < 5; i++)
+        submit(f, &(hf_op){.op = "update", .message_id = T(ids[i]), .updates = T("{}")});
+    await_waiting(f->store, 1);
+    atomic_store(&the_gate.closed, false);
+    pthread_join(c.thread, NULL);
+    await_answers(5);
+    assert_code(c.code, HF_CONFLICT);
+    for (size_t i = 0; i < 5; i++)
+        assert_code(given.all[i].code, i < 3 ? HF_FULL : HF_OK);
+    assert_string_equal(f->trace,
+                        "begin rollback begin mark mark mark undo rollback begin mark mark commit ");
+    fixture_close(f);
+    f->options.terminal = NULL;
+    fixture_open(f);
+}
+
+/* ---- Behind the commit ------------------------------------------------------------------------- */
+
 static void after_commit_comes_before_the_answers(void **state) {
     fixture *f = *state;
     caller c;
@@ -367,6 +442,7 @@ int main(void) {
         TEST(many_run_in_order_in_few_transactions),
         TEST(one_that_fails_is_undone_alone),
         TEST(a_commit_that_fails_fails_all),
+        TEST(a_transaction_that_breaks_takes_none_behind_with_it),
         TEST(after_commit_comes_before_the_answers),
         TEST(an_op_is_copied_with_all_that_it_shows),
         TEST(misuse_and_bad_ops_are_refused_at_once),
