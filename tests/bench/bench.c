@@ -30,6 +30,7 @@ typedef struct bench_case {
     const char *script; /* each layer runs it, */
     hf_layer_fn fn;     /* or calls it, */
     const char *stock;  /* or they are these stock middlewares, one for each, with commas */
+    bool indexed; /* the text goes into the search index; else it skips it */
     bool trusted;
 
     /* The op. */
@@ -65,7 +66,8 @@ static void step_add(subject *s) {
                     .conversation_id = hf_text_of("bench"),
                     .role = hf_text_of("user"),
                     .content = {s->content, s->is->size},
-                    .metadata = hf_text_of(s->is->metadata)});
+                    .metadata = hf_text_of(s->is->metadata),
+                    .skip_indexing = s->is->indexed ? HF_NO : HF_YES});
 }
 
 static void step_get(subject *s) {
@@ -121,6 +123,7 @@ static int pass_in_c(hf_layer *layer, const hf_op *op, hf_result *result, hf_err
 static const bench_case cases[] = {
     {"add-sqlite", NULL, "the same rows by SQLite alone", .step = step_sqlite_add, .ops = 1, .size = 1024},
     {"add", "add-sqlite", "no layer", ADD},
+    {"add-indexed", "add", "no layer, with the search index", ADD, .indexed = true},
     {"add-lua-1", "add", "1 Lua layer that passes the op on", ADD, .layers = 1, .script = pass},
     {"add-lua-5", "add", "5 of them", ADD, .layers = 5, .script = pass},
     {"add-lua-20", "add", "20 of them", ADD, .layers = 20, .script = pass},
