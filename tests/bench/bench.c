@@ -30,7 +30,7 @@ typedef struct bench_case {
     const char *script; /* each layer runs it, */
     hf_layer_fn fn;     /* or calls it, */
     const char *stock;  /* or they are these stock middlewares, one for each, with commas */
-    bool indexed; /* the text goes into the search index; else it skips it */
+    bool indexed;       /* the text goes into the search index; else it skips it */
     bool trusted;
 
     /* The op. */
