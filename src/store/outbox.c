@@ -1,13 +1,13 @@
 /*
  * Lines for the disk view that wait for the commit. What becomes of them with the marks of a transaction is
- * decided here, how a line looks and where it goes in view.c.
+ * decided here, how a line looks and where it goes in the room `view`.
  */
 #include "store/outbox.h"
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "store/ops.h"
-#include "store/view.h"
+#include "view/view.h"
 
 struct hf__letter {
     struct hf__letter *older;

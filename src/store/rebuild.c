@@ -1,10 +1,10 @@
 /*
  * The disk view written anew from what the store holds, one row in memory at a time. Files and folders are left
- * to view.c.
+ * to the room `view`.
  */
 #include "op/transaction.h"
 #include "store/ops.h"
-#include "store/view.h"
+#include "view/view.h"
 
 #include "base/error.h"
 

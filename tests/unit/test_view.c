@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-#include "store/view.h"
-#include "store/view_text.h"
+#include "view/view.h"
+#include "view/text.h"
 #include "support/fault_alloc.h"
 
 #define T(text) hf_text_of(text)

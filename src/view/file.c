@@ -2,7 +2,7 @@
  * Folders and files of the disk view. Each is reached from the descriptor of the folder above it, so that neither
  * a symlink nor the working directory can lead elsewhere. What they are for is left to view.c.
  */
-#include "store/view_file.h"
+#include "view/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

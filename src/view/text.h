@@ -1,6 +1,6 @@
 /* What the disk view is made of: the names of its folders and the lines of its files, as text. */
-#ifndef HF_STORE_VIEW_TEXT_H
-#define HF_STORE_VIEW_TEXT_H
+#ifndef HF_VIEW_TEXT_H
+#define HF_VIEW_TEXT_H
 
 #include "base/arena.h"
 #include "base/buf.h"

@@ -9,8 +9,8 @@
  * process-wide state is touched. Whoever works in the folder of a conversation holds its flock, so that several
  * processes may share a view; where the file system has no such locks it goes without.
  */
-#ifndef HF_STORE_VIEW_H
-#define HF_STORE_VIEW_H
+#ifndef HF_VIEW_VIEW_H
+#define HF_VIEW_VIEW_H
 
 #include "base/buf.h"
 

@@ -1,8 +1,8 @@
 /*
- * Names, lines and meta.json of the disk view. Touches no file: that is left to view.c and view_file.c; what
+ * Names, lines and meta.json of the disk view. Touches no file: that is left to view.c and file.c; what
  * the flat text of a content is, to flat.c.
  */
-#include "store/view_text.h"
+#include "view/text.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -1,10 +1,10 @@
 /* The folders and files of the disk view, by descriptors: what adding a line and writing a view anew share. */
-#ifndef HF_STORE_VIEW_FILE_H
-#define HF_STORE_VIEW_FILE_H
+#ifndef HF_VIEW_FILE_H
+#define HF_VIEW_FILE_H
 
 #include <stdbool.h>
 
-#include "store/view_text.h"
+#include "view/text.h"
 
 #define HF__VIEW_MESSAGES "messages.jsonl"
 #define HF__VIEW_META "meta.json"

@@ -1,8 +1,8 @@
 /*
- * The disk view: a line added to it, and the whole of it written anew. How a line reads is left to view_text.c,
- * how files are opened and put in place to view_file.c, and when either happens to the store.
+ * The disk view: a line added to it, and the whole of it written anew. How a line reads is left to text.c,
+ * how files are opened and put in place to file.c, and when either happens to the store.
  */
-#include "store/view.h"
+#include "view/view.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "store/view_file.h"
+#include "view/file.h"
 
 enum { FLUSH_SIZE = 256 * 1024, FIRST_ROOM = 64 };
 
