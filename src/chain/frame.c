@@ -61,6 +61,7 @@ hf__visit *hf__frame_visit(hf__frame *frame, hf__vm *vm) {
     };
     vm->visit = visit;
     *place = visit;
+    hf__budget_arrive(vm->budget);
     return visit;
 }
 
@@ -347,14 +348,17 @@ bool hf__frame_awaits(const hf__frame *frame) {
 }
 
 void hf__frame_park(hf__frame *frame) {
-    for (hf__visit *visit = frame->visits; visit != NULL; visit = visit->next)
+    for (hf__visit *visit = frame->visits; visit != NULL; visit = visit->next) {
         visit->vm->visit = visit->outer;
+        visit->brought = hf__budget_park(visit->vm->budget);
+    }
 }
 
 void hf__frame_resume(hf__frame *frame) {
     for (hf__visit *visit = frame->visits; visit != NULL; visit = visit->next) {
         visit->outer = visit->vm->visit;
         visit->vm->visit = visit;
+        hf__budget_unpark(visit->vm->budget, visit->brought);
     }
 }
 

@@ -125,7 +125,7 @@ static hf__layer_def *find_heaviest(hf__chain *chain, hf__vm *vm, size_t *size) 
 
 void hf__hoard_settle(hf__chain *chain, hf__vm *vm, hf_error *err) {
     hf__budget *budget = vm->budget;
-    size_t most = budget->limits.memory / 4 * 3, size;
+    size_t most = budget->limits.memory / 4 * 3 + budget->waiting, size;
     hf__budget_begin(budget); /* and its watch stands: what follows has no bounds */
     hf__lua_enter(vm->L, l_collect, NULL, 0, NULL);
     while (budget->used > most) {

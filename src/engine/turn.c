@@ -132,17 +132,20 @@ void hf__engine_leave(hf_store *store) {
 
 /* ---- The shared commit ------------------------------------------------------------------------- */
 
-static bool goes_on(const hf__line *line) {
+static bool goes_on(const hf_store *store) {
+    const hf__line *line = &store->line;
     const hf__seat *next = line->waiting.first;
     if (!line->more && (next == NULL || next->alone)) return false;
     if (line->ops == 0) return true;
+    if (store->vm != NULL && !hf__budget_has_room(store->vm->budget)) return false;
     return line->ops < HF__MOST_SHARING && hf__monotonic_ns() - line->since < line->most_ns;
 }
 
 bool hf__turn_goes_on(void *data) {
-    hf__line *line = &((hf_store *)data)->line;
+    hf_store *store = data;
+    hf__line *line = &store->line;
     pthread_mutex_lock(&line->lock);
-    bool on = goes_on(line);
+    bool on = goes_on(store);
     pthread_mutex_unlock(&line->lock);
     return on;
 }
@@ -170,7 +173,7 @@ void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again) {
     pthread_mutex_lock(&line->lock);
     seat->again = again;
     if (shared) append(&line->members, seat);
-    if (store->txn.broken || !goes_on(line)) {
+    if (store->txn.broken || !goes_on(store)) {
         pthread_mutex_unlock(&line->lock);
         hf_error why = {0};
         int outcome = hf__transaction_commit(&store->txn, &why);

@@ -167,7 +167,7 @@ void hf__budget_begin(hf__budget *budget) {
     if (budget == NULL) return;
     budget->time_left = budget->limits.time_ns;
     budget->instructions = budget->limits.instructions;
-    budget->cap = budget->limits.memory;
+    budget->cap = budget->limits.memory + budget->waiting;
     budget->refusal.open = false;
     budget->texts_only = false;
     budget->allocated = 0;
@@ -201,5 +201,26 @@ void hf__budget_grant(hf__budget *budget) {
 
 void hf__budget_granted(hf__budget *budget) {
     if (budget == NULL || --budget->grants > 0) return;
-    if (budget->used > budget->granted_from) budget->cap += budget->used - budget->granted_from;
+    if (budget->used <= budget->granted_from) return;
+    budget->cap += budget->used - budget->granted_from;
+    budget->brought += budget->used - budget->granted_from;
+}
+
+void hf__budget_arrive(hf__budget *budget) {
+    if (budget != NULL) budget->brought = 0;
+}
+
+size_t hf__budget_park(hf__budget *budget) {
+    if (budget == NULL) return 0;
+    budget->waiting += budget->brought;
+    return budget->brought;
+}
+
+void hf__budget_unpark(hf__budget *budget, size_t brought) {
+    if (budget != NULL) budget->waiting -= brought;
+}
+
+bool hf__budget_has_room(const hf__budget *budget) {
+    return budget == NULL || budget->waiting == 0 || budget->used <= budget->waiting ||
+           budget->used - budget->waiting <= budget->limits.memory / 2;
 }

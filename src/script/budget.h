@@ -45,6 +45,9 @@ typedef struct hf__budget {
     bool texts_only; /* a function runs that makes texts and no tables */
     unsigned grants; /* nesting of hf__budget_grant */
     size_t granted_from;
+    size_t brought; /* bytes granted for the op that runs, all of a batch's ops together */
+    size_t
+        waiting;   /* bytes granted for ops that wait for a commit, and whose functions may still hold them */
     size_t logged; /* bytes that went to the log in this op */
 } hf__budget;
 
@@ -66,6 +69,15 @@ void hf__budget_pause(hf__budget *budget);
 /* Around what the engine itself puts into the state: it is beyond the cap, and raises it by as much. */
 void hf__budget_grant(hf__budget *budget);
 void hf__budget_granted(hf__budget *budget);
+
+/* An op begins, with nothing brought; it waits for a commit, while others run, and then goes on. What it brought, which
+ * the first answers, stays beyond the cap of the others. */
+void hf__budget_arrive(hf__budget *budget);
+size_t hf__budget_park(hf__budget *budget);
+void hf__budget_unpark(hf__budget *budget, size_t brought);
+
+/* Whether there is room for further ops beside those that wait: scripts, too, may have made much for later. */
+bool hf__budget_has_room(const hf__budget *budget);
 
 /* Whether it is: a refusal that Lua took is enough. */
 bool hf__budget_is_spent(hf__budget *budget);

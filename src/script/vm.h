@@ -36,6 +36,7 @@ typedef struct hf__visit {
     size_t layer;            /* the position of the layer that runs; SIZE_MAX for none */
     const char *op;          /* the name of the op that it was given */
     const hf_op *given;      /* what the state was entered with last, checked */
+    size_t brought;          /* while the op waits for a commit: hf__budget_park */
     size_t turns_count;      /* turns in one another; kept for states with a budget */
     hf__turn turns[HF__MOST_TURNS];
 } hf__visit;

@@ -266,6 +266,60 @@ static void traces_tell_the_outcome_of_the_commit_in_order(void **state) {
     }
 }
 
+/* ---- What waits for the commit, and what it keeps ---------------------------------------------- */
+
+enum { HEAVY_OPS = 8, HEAVY_SIZE = 400000 };
+
+/* Adds that together bring more than all scripts may have; `source` is a layer that keeps that much for each. */
+static void add_heavy(fixture *f, const char *source, size_t size) {
+    fixture_close(f);
+    f->options.max_lua_memory = 2 << 20;
+    fixture_open(f);
+    use_gate(f, &the_gate);
+    watch_statements(f);
+    use_lua(f, "keeps", source);
+    char *content = malloc(size);
+    char ids[HEAVY_OPS][8];
+    memset(content, 'x', size);
+    caller callers[HEAVY_OPS] = {{.code = 0}};
+    for (size_t i = 0; i < HEAVY_OPS; i++) {
+        snprintf(ids[i], sizeof ids[i], "m%zu", i);
+        callers[i].op = (hf_op){ADD(ids[i], "")};
+        callers[i].op.content = (hf_text){content, size};
+    }
+    assert_code(run_together(f, &the_gate, callers, HEAVY_OPS), HF_OK);
+    for (size_t i = 0; i < HEAVY_OPS; i++)
+        if (callers[i].code != HF_OK) fail_msg("%s: %s", ids[i], callers[i].err.message);
+    assert_int_equal(times(f, "400000 "), HEAVY_OPS);
+    callers_free(callers, HEAVY_OPS);
+    free(content);
+}
+
+static void what_an_op_that_waits_brought_is_beyond_the_memory_of_those_behind_it(void **state) {
+    fixture *f = *state;
+    add_heavy(f,
+              "return {ops = {'add'}, handle = function(op, next, ctx)\n"
+              "  ctx:afterCommit(function() ctx:log('info', #op.content .. ' ') end)\n"
+              "  return next(op)\n"
+              "end}",
+              HEAVY_SIZE);
+    assert_int_equal(times(f, "commit"), 1);
+    hf__budget *budget = f->store->vm->budget;
+    assert_int_equal(budget->waiting, 0);
+}
+
+static void what_scripts_made_for_after_the_commit_ends_the_sharing_before_it_is_too_much(void **state) {
+    fixture *f = *state;
+    add_heavy(f,
+              "return {ops = {'add'}, handle = function(op, next, ctx)\n"
+              "  local note = ('x'):rep(400000)\n"
+              "  ctx:afterCommit(function() ctx:log('info', #note .. ' ') end)\n"
+              "  return next(op)\n"
+              "end}",
+              10);
+    assert_in_range(times(f, "commit"), 2, HEAVY_OPS - 2);
+}
+
 /* ---- Who shares, and how long ------------------------------------------------------------------ */
 
 static int reload(hf_store *store, hf_error *err) {
@@ -449,6 +503,8 @@ int main(void) {
         TEST(the_first_ones_failure_is_its_own),
         TEST(a_commit_that_fails_fails_all_who_were_there),
         TEST(traces_tell_the_outcome_of_the_commit_in_order),
+        TEST(what_an_op_that_waits_brought_is_beyond_the_memory_of_those_behind_it),
+        TEST(what_scripts_made_for_after_the_commit_ends_the_sharing_before_it_is_too_much),
         TEST(who_needs_the_store_alone_comes_behind_the_commit),
         TEST(nobody_joins_when_the_time_is_up),
         TEST(a_group_has_its_most),
