@@ -352,6 +352,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     const char *outer_op = visit->op;
     const hf_op *given = visit->given;
     const void *live = visit->live;
+    lua_Integer after_count = visit->after_count;
     visit->given = op;
     hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
     if (layer == SIZE_MAX) hf__budget_begin(visit->vm->budget); /* in a batch, each op has its own */
@@ -365,7 +366,10 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
         if (budget->spent == HF_MEMORY) hf__hoard_settle(frame->chain, visit->vm, err);
         count_breach(frame, err);
     }
-    if (rc != HF_OK) hf__trace_end(frame->trace, outer, err->name);
+    if (rc != HF_OK) {
+        hf__trace_end(frame->trace, outer, err->name);
+        visit->after_count = after_count; /* a layer in C may try again */
+    }
     visit->layer = layer;
     visit->op = outer_op;
     visit->given = given;

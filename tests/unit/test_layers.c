@@ -268,6 +268,25 @@ static void what_waits_for_the_commit_runs_only_after_it(void **state) {
     assert_string_equal(f->trace, "before ");
 }
 
+static int twice(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    return hf_next(layer, op, result, err) == HF_OK ? HF_OK : hf_next(layer, op, result, err);
+}
+
+static void what_a_try_left_for_after_the_commit_is_undone_with_it(void **state) {
+    fixture *f = *state;
+    use_c(f, "twice", NULL, twice, NULL);
+    use_lua(f, "fails-once",
+            "return function(op, next, ctx)\n"
+            "  ctx.state.tries = (ctx.state.tries or 0) + 1\n"
+            "  local try = ctx.state.tries\n"
+            "  ctx:afterCommit(function() ctx:log('info', 'after ' .. try .. ' ') end)\n"
+            "  next(op)\n"
+            "  if try == 1 then error('once') end\n"
+            "end");
+    done(f, ADD("m1", "x"));
+    assert_string_equal(f->trace, "after 2 ");
+}
+
 /* ---- What an error tells ----------------------------------------------------------------------- */
 
 static void an_error_in_lua_tells_all_that_is_known(void **state) {
@@ -483,6 +502,7 @@ int main(void) {
         TEST(every_layer_sees_the_hosts_context),
         TEST(the_minted_id_is_that_of_the_row_and_of_the_error),
         TEST(what_waits_for_the_commit_runs_only_after_it),
+        TEST(what_a_try_left_for_after_the_commit_is_undone_with_it),
         TEST(an_error_in_lua_tells_all_that_is_known),
         TEST(an_error_table_keeps_its_code_through_layers_in_c),
         TEST(an_error_of_the_terminal_names_no_layer),
