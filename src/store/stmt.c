@@ -99,6 +99,7 @@ hf__query hf__query_start(hf__store *store, hf__sql sql, hf_error *err) {
 
 void hf__query_fail(hf__query *query, int code) {
     if (query->code == HF_OK) query->code = code;
+    query->store->faltered = true;
 }
 
 static void check(hf__query *query, int rc) {

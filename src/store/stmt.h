@@ -28,6 +28,7 @@ typedef struct hf__store {
     char owner_id[HF__UUID_SIZE + 1]; /* whose lock `owner` is */
     bool met_dead;                    /* this transaction met an anchor whose owner is dead */
     bool dry_run;                     /* nothing that it brings about may stay */
+    bool faltered;                    /* a statement of this op failed */
     int shaken;                       /* the code of a step that failed in SQLite; HF_OK for none */
     int shaken_sqlite;                /* and SQLite's own */
     hf__outbox outbox;                /* lines for the disk view */

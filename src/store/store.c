@@ -111,8 +111,10 @@ static int terminal_exec(void *data, const hf_op *op, hf_result *result, hf_erro
     hf__store *store = data;
     int code = check_inside(store, err);
     if (code != HF_OK) return code;
+    store->faltered = false;
     code = functions[def->kind](store, op, result, err);
-    if (code == HF_MEMORY || code == HF_IO || code == HF_FULL) {
+    bool grave = code == HF_MEMORY || code == HF_IO || code == HF_FULL;
+    if (grave && store->faltered) { /* an owner's file is no concern of SQLite's: that op alone is undone */
         store->shaken = code;
         store->shaken_sqlite = err != NULL ? err->sqlite_code : SQLITE_OK;
     }

@@ -2,6 +2,9 @@
  * commit, and what a lone writer costs. */
 #define _POSIX_C_SOURCE 200809L
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "support/fault_vfs.h"
 #include "support/together.h"
 
@@ -189,6 +192,30 @@ static void the_first_ones_failure_is_its_own(void **state) {
     assert_string_equal(f->trace, "begin rollback begin mark release commit ");
     assert_string_equal(messages_of(f), "m1=1 m2=2");
     callers_free(callers, 2);
+}
+
+static void an_owner_that_cannot_be_looked_at_fails_only_who_asked(void **state) {
+    fixture *f = *state;
+    char place[600];
+    sqlite3 *db = NULL;
+#define OTHER "01234567-0123-4123-8123-0123456789ab"
+    done(f, .op = "reserve", .conversation_id = T("c1"), .message_id = T("r1"), .role = T("assistant"));
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE messages SET owner = '" OTHER "'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    snprintf(place, sizeof place, "%s-owner-" OTHER, f->path);
+    assert_int_equal(mkdir(place, 0700), 0); /* where its file ought to be */
+    caller callers[] = {CALL(ADD("m1", "1")), CALL(.op = "append", .message_id = T("r1"), .delta = T("x")),
+                        CALL(ADD("m2", "2"))};
+    assert_code(run_together(f, &the_gate, callers, 3), HF_OK);
+    assert_int_equal(rmdir(place), 0);
+    assert_code(callers[0].code, HF_OK);
+    assert_code(callers[1].code, HF_IO);
+    assert_says(&callers[1].err, "cannot be looked at");
+    assert_code(callers[2].code, HF_OK);
+    assert_int_equal(times(f, "commit"), 1);
+    callers_free(callers, 3);
 }
 
 /* ---- A commit that fails ----------------------------------------------------------------------- */
@@ -501,6 +528,7 @@ int main(void) {
         TEST(an_op_that_fails_is_undone_alone),
         TEST(a_context_is_of_no_use_to_the_ops_behind_it),
         TEST(the_first_ones_failure_is_its_own),
+        TEST(an_owner_that_cannot_be_looked_at_fails_only_who_asked),
         TEST(a_commit_that_fails_fails_all_who_were_there),
         TEST(traces_tell_the_outcome_of_the_commit_in_order),
         TEST(what_an_op_that_waits_brought_is_beyond_the_memory_of_those_behind_it),
