@@ -29,7 +29,7 @@ static sqlite3_stmt *find;
 
 static int open_index(void **state) {
     (void)state;
-    sqlite3_stmt *insert;
+    sqlite3_stmt *insert = NULL;
     int rc = sqlite3_open(":memory:", &db);
     if (rc == SQLITE_OK) rc = sqlite3_exec(db, "CREATE VIRTUAL TABLE t USING fts5(text)", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
@@ -335,7 +335,7 @@ static void test_no_character_that_fts5_keeps_is_passed_over(void **state) {
                                   "CREATE VIRTUAL TABLE tokens USING fts5vocab(characters, instance)",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
-    sqlite3_stmt *insert;
+    sqlite3_stmt *insert = NULL;
     assert_int_equal(
         sqlite3_prepare_v2(db, "INSERT INTO characters(rowid, text) VALUES(?, ?)", -1, &insert, NULL),
         SQLITE_OK);
