@@ -18,9 +18,9 @@
 
 #include <cmocka.h>
 
-#include "view/view.h"
-#include "view/text.h"
 #include "support/fault_alloc.h"
+#include "view/text.h"
+#include "view/view.h"
 
 #define T(text) hf_text_of(text)
 #define NOON INT64_C(1795341600000) /* 2026-11-22T10:00:00Z */
