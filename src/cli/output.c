@@ -274,6 +274,16 @@ void hf__out_progress_end(void) {
     write_all(STDERR_FILENO, "\r\033[K", 4);
 }
 
+const char *hf__out_state(hf_state state) {
+    switch (state) {
+#define XX(symbol, name) \
+    case HF_STATE_##symbol: return name;
+        HF_STATE_MAP(XX)
+#undef XX
+    default: return "in no state";
+    }
+}
+
 void hf__out_time(int64_t ms, char out[HF__TIME_SIZE]) {
     time_t seconds = (time_t)(ms / 1000);
     struct tm utc;

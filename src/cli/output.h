@@ -48,6 +48,9 @@ void hf__out_trace(void *unused, hf_text record);
 void hf__out_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void hf__out_progress_end(void);
 
+/* The name of a state. */
+const char *hf__out_state(hf_state state);
+
 /* The time `ms` as ISO 8601 in UTC, to the second. */
 #define HF__TIME_SIZE 40
 void hf__out_time(int64_t ms, char out[HF__TIME_SIZE]);

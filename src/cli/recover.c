@@ -113,19 +113,9 @@ static void put_number(hf__buf *line, const hf__cli *cli, const char *key, int64
     hf__json_write_int(line, number);
 }
 
-static const char *name_of(hf_state state) {
-    switch (state) {
-#define XX(symbol, name) \
-    case HF_STATE_##symbol: return name;
-        HF_STATE_MAP(XX)
-#undef XX
-    default: return "in no state";
-    }
-}
-
 static void print_message(struct job *job, const hf_message *message, int64_t seq) {
     const hf__cli *cli = job->cli;
-    const char *state = name_of(fate_of(cli, seq));
+    const char *state = hf__out_state(fate_of(cli, seq));
     char time[HF__TIME_SIZE];
     hf__buf line;
     hf__buf_init(&line, 0);
@@ -160,7 +150,7 @@ static void recover(struct job *job, hf_text id) {
     if (code == HF_OK && message == NULL) {
         say(job, id, "there is no such message");
     } else if (code == HF_OK && message->state != HF_STATE_INTERRUPTED) {
-        hf__out_note("%s: it is %s: expected an interrupted message", id.data, name_of(message->state));
+        hf__out_note("%s: it is %s: expected an interrupted message", id.data, hf__out_state(message->state));
         job->failed = true;
     } else {
         if (code == HF_OK) code = settle(job, message, fate_of(job->cli, seq));

@@ -44,15 +44,6 @@ static void catch_signals(void) {
         sigaction(signals[i], &action, NULL);
 }
 
-static const char *name_of(hf_state state) {
-    static const char *const names[] = {"",
-#define XX(symbol, name) name,
-                                        HF_STATE_MAP(XX)
-#undef XX
-    };
-    return names[state];
-}
-
 static bool is_settled(hf_state state) {
     return state != HF_STATE_RESERVED && state != HF_STATE_STREAMING;
 }
@@ -86,7 +77,7 @@ static void print_state(const struct tail *tail, hf_text content) {
     hf__buf line;
     hf__buf_init(&line, 0);
     hf__buf_string(&line, "{\"state\":");
-    hf__json_write_text(&line, hf_text_of(name_of(tail->state)));
+    hf__json_write_text(&line, hf_text_of(hf__out_state(tail->state)));
     hf__buf_string(&line, ",\"seq\":");
     hf__json_write_int(&line, tail->seq);
     if (content.data != NULL) {
@@ -206,7 +197,7 @@ static void tail_message(struct tail *tail) {
     if (!tail->newline && hf__out_terminal()) hf__out_text(hf_text_of("\n"));
     hf__out_flush();
     if (tail->state != HF_STATE_ABSENT && !tail->cli->json)
-        hf__out_note("%s: %s, seq %" PRId64, tail->id.data, name_of(tail->state), tail->seq);
+        hf__out_note("%s: %s, seq %" PRId64, tail->id.data, hf__out_state(tail->state), tail->seq);
 }
 
 int hf__cli_tail(const hf__cli *cli) {
