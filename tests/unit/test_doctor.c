@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "support/doctor.h"
+#include "support/folder.h"
 
 #define OWNER "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -32,29 +33,6 @@ static void assert_repaired(fixture *f, const char *check, const char *level, co
     hf_json_free(&report);
     assert_well(f);
     fixture_open(f);
-}
-
-/* Everything in the folder, names and bytes, as one number. */
-static uint64_t folder_hash(const char *folder) {
-    uint64_t sum = 0;
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] == '.') continue;
-        char path[400];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        uint64_t hash = 14695981039346656037U;
-        for (const char *c = entry->d_name; *c != '\0'; c++)
-            hash = (hash ^ (unsigned char)*c) * 1099511628211U;
-        FILE *file = fopen(path, "rb");
-        assert_non_null(file);
-        for (int c; (c = fgetc(file)) != EOF;)
-            hash = (hash ^ (unsigned)c) * 1099511628211U;
-        fclose(file);
-        sum += hash;
-    }
-    closedir(dir);
-    return sum;
 }
 
 /* ---- A store that is well ---------------------------------------------------------------------- */
