@@ -16,6 +16,12 @@ void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const 
 bool l_is_op(lua_State *L, int index, const hf__op_def *def, const hf_op *op);
 bool l_is_result(lua_State *L, int index, const hf__op_def *def, const hf_result *result);
 
+/* Whether the field of the struct at `base` is shown in its table. */
+bool hf__is_shown(const hf__field *field, const void *base);
+
+/* The member at the field's offset. */
+#define CONST_MEMBER(base, field, type) ((const type *)(const void *)((const char *)(base) + (field)->offset))
+
 /* The op that the table at `index` names; throws HF_INVALID for what is no op. [-0, +0] */
 const hf__op_def *l_op_def(lua_State *L, int index);
 
