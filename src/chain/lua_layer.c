@@ -206,7 +206,7 @@ static int l_descend_protected(lua_State *L) {
     int64_t us = nested ? (hf__monotonic_ns() - begun) / 1000 : 0;
     hf__budget_resume(visit->vm->budget);
     if (nested)
-        l_budget_charge(L, visit->vm->budget, (size_t)(us < MOST_US_CHARGED ? us : MOST_US_CHARGED) * 10);
+        l_budget_charge(L, visit->vm->budget, (size_t)(us < MOST_US_CHARGED ? us : MOST_US_CHARGED) * 20);
     else
         hf__budget_grant(visit->vm->budget); /* what the op itself brings */
     if (rc != HF_OK) {
