@@ -17,10 +17,11 @@ bin=/usr/lib/postgresql/15/bin
 if [ ! -x $bin/pgbench ]; then
     # A package that makes no server of the machine's own.
     dropin=/etc/postgresql-common/createcluster.d/holdfast-bench.conf
-    trap 'rm -f "$dropin"' EXIT
-    mkdir -p "${dropin%/*}" && echo 'create_main_cluster = false' >$dropin
+    trap 'rm -f "$dropin" && rmdir --ignore-fail-on-non-empty "${dropin%/*}"' EXIT
+    mkdir -p "${dropin%/*}"
+    echo 'create_main_cluster = false' >$dropin
     need_packages postgresql-15 >&2
-    rm -f "$dropin"
+    rm "$dropin" && rmdir --ignore-fail-on-non-empty "${dropin%/*}"
 fi
 
 # The server refuses root.
@@ -71,8 +72,12 @@ while read -r case _; do
     next_id=$((next_id + 10000000))
     mode=${case#postgres-}
     clients=${mode#*-}
-    # pgbench knows whole seconds only; the second one counts, whatever was asked for.
+    # pgbench knows whole seconds only, whatever was asked for, and tells of the first: the rest is what counts.
     PGOPTIONS="-c synchronous_commit=${mode%-*}" $bin/pgbench -n -M prepared -c "$clients" -j $((clients > 1 ? 2 : 1)) \
-        -T 2 -P 1 -D n="$next_id" -D content="$CONTENT" -f "$here/postgres_add.sql" </dev/null 2>progress >>log
-    awk '/^progress: 2/ { print $4; found = 1 } END { exit !found }' progress
+        -T 2 -P 1 -D n="$next_id" -D content="$CONTENT" -f "$here/postgres_add.sql" </dev/null >rates 2>&1 || {
+        tail -n 20 rates >&2 && exit 1
+    }
+    awk '/^progress: 1\./ { first = $2; before = $2 * $4 }
+        /^number of transactions actually processed/ { all = $NF }
+        /^tps = / { printf "%.1f\n", (all - before) / (all / $3 - first) }' rates
 done
