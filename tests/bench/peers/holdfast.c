@@ -167,18 +167,19 @@ static size_t find(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    char name[64];
-    double seconds;
+    char name[64], seconds[32], *end;
     if (argc != 2 || getenv("CONTENT") == NULL) die("usage: CONTENT=… peers_holdfast FOLDER");
     content = hf_text_of(getenv("CONTENT"));
     for (int i = 0; i < CONVERSATIONS; i++)
         snprintf(conversations[i], sizeof conversations[i], "c%d", i);
     printf("ready Holdfast %s\n", hf_version());
     fflush(stdout);
-    while (scanf("%63s %lf", name, &seconds) == 2) {
+    while (scanf("%63s %31s", name, seconds) == 2) {
         size_t i = find(name);
+        double time = strtod(seconds, &end);
+        if (*end != '\0' || !(time > 0)) die("expected a time in seconds, found \"%s\"", seconds);
         if (slices[i].store == NULL) open_store(&slices[i], &cases[i], argv[1]);
-        printf("%.1f\n", run_slice(&slices[i], seconds));
+        printf("%.1f\n", run_slice(&slices[i], time));
         fflush(stdout);
     }
     for (int i = 0; i < CASES; i++)

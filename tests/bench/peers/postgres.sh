@@ -16,12 +16,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=/usr/lib/postgresql/15/bin
 if [ ! -x $bin/pgbench ]; then
     # A package that makes no server of the machine's own.
+    as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
     dropin=/etc/postgresql-common/createcluster.d/holdfast-bench.conf
-    trap 'rm -f "$dropin" && rmdir --ignore-fail-on-non-empty "${dropin%/*}"' EXIT
-    mkdir -p "${dropin%/*}"
-    echo 'create_main_cluster = false' >$dropin
+    trap '"${as_root[@]}" rm -f "$dropin"' EXIT
+    "${as_root[@]}" mkdir -p "${dropin%/*}"
+    echo 'create_main_cluster = false' | "${as_root[@]}" tee "$dropin" >/dev/null
     need_packages postgresql-15 >&2
-    rm "$dropin" && rmdir --ignore-fail-on-non-empty "${dropin%/*}"
+    "${as_root[@]}" rm "$dropin"
 fi
 
 # The server refuses root.

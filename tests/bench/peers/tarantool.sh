@@ -16,7 +16,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 if ! command -v tarantool >/dev/null; then
     need_packages tarantool >&2
     # Else the package would be `lua` where there is none but 5.4. Its service has nothing to start.
-    update-alternatives --remove lua-interpreter /usr/bin/tarantool >&2 || true
+    as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+    "${as_root[@]}" update-alternatives --remove lua-interpreter /usr/bin/tarantool >&2
 fi
 
 data=$1/data
