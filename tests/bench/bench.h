@@ -1,73 +1,121 @@
-/* What the programs of this folder share: how they end, measure and summarise. */
+/*
+ * What the files of this folder share. A case is measured in slices: `bench.c` opens the cases of a family, lets them
+ * take turns, and reports. What a slice is, a kind of case says: `ops.c`, `threads.c` and their like have the kinds
+ * and the lists of cases.
+ */
 #ifndef HF_TESTS_BENCH_BENCH_H
 #define HF_TESTS_BENCH_BENCH_H
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
+#include <string.h>
 
+#include "bench/sqlite.h"
 #include "holdfast.h"
 
-static inline void die(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("bench: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
+/* ---- Cases ------------------------------------------------------------------------------------- */
 
-static inline void *allocate(size_t count, size_t size) {
-    void *memory = calloc(count, size);
-    if (memory == NULL) die("out of memory");
-    return memory;
-}
+typedef struct subject subject;
+typedef struct action action; /* what a case does again and again; each kind has its own */
 
-static inline double now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
+/* What a slice of steps came to. */
+typedef struct slice {
+    double median;   /* of its steps, ns an op; where steps overlap, the whole slice by its ops */
+    double total;    /* ns in all steps */
+    double ops;      /* in all steps */
+    double extra[2]; /* what else the kind reports */
+} slice;
 
-static inline int compare(const void *a, const void *b) {
-    const double *left = a, *right = b;
-    return (*left > *right) - (*left < *right);
-}
+/* One shape for all that is measured. `slice` runs so many steps. `tell` prints further keys of the JSON line. */
+typedef struct kind {
+    void (*open)(subject *);
+    void (*slice)(subject *, size_t steps, slice *out);
+    void (*close)(subject *);
+    void (*tell)(subject *);
+} kind;
+
+typedef struct bench_case {
+    const char *group;
+    char family[40];   /* the cases that take turns */
+    char name[40];     /* unique */
+    char baseline[40]; /* a case of the same family; empty for none */
+    char what[160];
+    const kind *kind;
+    const action *action;
+    size_t steps, rounds; /* of a slice; of the case's family, the greatest of its cases' */
+
+    bool sqlite; /* by SQLite alone, else by Holdfast */
+    bool full;   /* durability */
+    bool indexed, trusted;
+    int layers;
+    const char *script; /* each layer runs it, */
+    const char *stock;  /* or they are these stock middlewares, one for each, with commas, */
+    bool in_c;          /* or they are C functions; without all of these they pass the op on in Lua */
+    const char *metadata;
+    size_t size;   /* bytes of content */
+    size_t count;  /* of threads, of ops in a batch, of rows: as the kind has it */
+    size_t count2; /* of readers, of ops in flight */
+} bench_case;
+
+struct subject {
+    const bench_case *is;
+    char path[160];
+    char *content;
+    hf_store *store; /* or */
+    bare *bare;
+    void *data; /* the kind's own */
+
+    /* What the steps go through. */
+    char id[40], newest[40];
+    char (*ids)[40];
+    size_t next;
+    long seq;
+
+    double *slices, *extras[2]; /* of each round */
+    double total, ops;          /* of all rounds */
+};
+
+/* Adds a case to the list. */
+void add_case(bench_case one);
+
+/* A case of the named op, as `ops` measures it without layers: for the lists that make others of it. */
+bench_case case_of_op(const char *name);
+
+/* The lists, one for each file that has a kind. */
+void list_ops(void);
+void list_sizes(void);
+void list_threads(void);
+
+/* ---- Stores (store.c) -------------------------------------------------------------------------- */
+
+/* Makes the subject's file with a conversation "bench" and what `fill` puts there (may be NULL), closes it, and opens
+ * it again, with layers, or for SQLite alone. */
+void open_subject(subject *s, void (*fill)(subject *));
+void close_subject(subject *s);
+void run(const subject *s, const hf_op *op);
+/* The same; the answer is the caller's. */
+void ask(const subject *s, const hf_op *op, hf_result *result);
+
+/* Text that is English enough for a pattern, and the same in every run. */
+char *make_content(size_t size);
+
+/* ---- Tools ------------------------------------------------------------------------------------- */
+
+extern char bench_folder[64]; /* where the stores are */
+extern bool bench_small;      /* small sizes, to see only that every case runs */
+
+_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* snprintf of what has to fit. */
+void put(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void *allocate(size_t count, size_t size);
+double now_ns(void);
 
 /* The value below which `share` of the values lie; sorts them. */
-static inline double quantile(double *values, size_t count, double share) {
-    qsort(values, count, sizeof *values, compare);
-    return values[(size_t)(share * (double)(count - 1) + 0.5)];
-}
-
-/* An option's number. */
-static inline size_t number(const char *text) {
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*end != '\0' || value < 1 || value > 1000000) die("expected a number from 1, found \"%s\"", text);
-    return (size_t)value;
-}
-
-/* A folder for the stores, which the program takes away at its end. */
-static inline void make_folder(char *folder, size_t size) {
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, size, "%s/holdfast-bench-XXXXXX", parent != NULL ? parent : "/tmp");
-    if (mkdtemp(folder) == NULL) die("%s: %s", folder, strerror(errno));
-}
+double quantile(double *values, size_t count, double share);
 
 /* Takes a database away, once nothing has it open. */
-static inline void remove_database(const char *path) {
-    static const char *const endings[] = {"", "-wal", "-shm"};
-    for (int i = 0; i < 3; i++) {
-        char file[256];
-        snprintf(file, sizeof file, "%s%s", path, endings[i]);
-        unlink(file);
-    }
-}
+void remove_database(const char *path);
 
 #endif
