@@ -110,30 +110,37 @@ static void run_rounds(subject **all, size_t count, size_t rounds, size_t most) 
 
 /* ---- Report ------------------------------------------------------------------------------------ */
 
-/* The rounds of a case against those of its baseline, in a copy of each, since looking for quantiles sorts. */
+/* The rounds of a case against those of its baseline. */
 static void tell_ratio(const subject *s, const subject *baseline, size_t rounds) {
     double *values = allocate(rounds, sizeof *values);
     for (size_t i = 0; i < rounds; i++)
-        values[i] = s->slices[i] - baseline->slices[i];
-    double added = quantile(values, rounds, 0.5), mean = baseline->total / baseline->ops;
-    for (size_t i = 0; i < rounds; i++)
         values[i] = baseline->slices[i] / s->slices[i];
-    double low = quantile(values, rounds, 0.25), high = quantile(values, rounds, 0.75);
-    printf(
-        ",\"baseline\":\"%s\",\"ratio\":%.4f,\"low\":%.4f,\"high\":%.4f,\"addedUs\":%.2f,\"sustained\":%.4f",
-        baseline->is->name, quantile(values, rounds, 0.5), low, high, added / 1e3, mean / (mean + added));
+    double ratio = quantile(values, rounds, 0.5);
+    printf(",\"baseline\":\"%s\",\"ratio\":%.4f", baseline->is->name, ratio);
+    if (!s->is->kind->counts) {
+        double low = quantile(values, rounds, 0.25), high = quantile(values, rounds, 0.75);
+        for (size_t i = 0; i < rounds; i++)
+            values[i] = s->slices[i] - baseline->slices[i];
+        double added = quantile(values, rounds, 0.5), mean = baseline->total / baseline->ops;
+        printf(",\"low\":%.4f,\"high\":%.4f,\"addedUs\":%.2f,\"sustained\":%.4f", low, high, added / 1e3,
+               mean / (mean + added));
+    }
     free(values);
 }
 
 static void report(subject *s, const subject *baseline, size_t rounds) {
+    const bench_case *is = s->is;
     double *values = allocate(rounds, sizeof *values);
     memcpy(values, s->slices, rounds * sizeof *values);
     double median = quantile(values, rounds, 0.5);
-    printf(
-        "{\"group\":\"%s\",\"case\":\"%s\",\"what\":\"%s\",\"us\":%.2f,\"meanUs\":%.2f,\"opsPerSecond\":%.0f",
-        s->is->group, s->is->name, s->is->what, median / 1e3, s->total / s->ops / 1e3, 1e9 / median);
+    printf("{\"group\":\"%s\",\"case\":\"%s\",\"what\":\"%s\"", is->group, is->name, is->what);
+    if (is->kind->counts)
+        printf(",\"count\":%.3f", median);
+    else
+        printf(",\"us\":%.2f,\"meanUs\":%.2f,\"opsPerSecond\":%.0f", median / 1e3, s->total / s->ops / 1e3,
+               1e9 / median);
     if (baseline != NULL) tell_ratio(s, baseline, rounds);
-    if (s->is->kind->tell != NULL) s->is->kind->tell(s);
+    if (is->kind->tell != NULL) is->kind->tell(s, rounds);
     printf("}\n");
     fflush(stdout);
     free(values);
@@ -232,6 +239,7 @@ int main(int argc, char **argv) {
     size_t rounds = 0, steps = 0;
     bool list = false;
     int option;
+    if (argc > 1 && strcmp(argv[1], "open") == 0) return open_alone(argv + 2);
     while ((option = getopt(argc, argv, "r:s:lq")) != -1) {
         if (option == 'r')
             rounds = number(optarg);
@@ -247,6 +255,10 @@ int main(int argc, char **argv) {
     list_ops();
     list_sizes();
     list_threads();
+    list_readers();
+    list_streams();
+    list_growth();
+    list_counted();
     check_names(argv + optind);
     if (list) {
         list_cases();
@@ -254,6 +266,7 @@ int main(int argc, char **argv) {
     }
     make_folder();
     run_all(argv + optind, rounds, steps);
+    end_growth();
     rmdir(bench_folder);
     return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -18,23 +18,37 @@
 /* ---- Cases ------------------------------------------------------------------------------------- */
 
 typedef struct subject subject;
-typedef struct action action; /* what a case does again and again; each kind has its own */
 
 /* What a slice of steps came to. */
 typedef struct slice {
     double median;   /* of its steps, ns an op; where steps overlap, the whole slice by its ops */
     double total;    /* ns in all steps */
     double ops;      /* in all steps */
-    double extra[2]; /* what else the kind reports */
+    double extra[2]; /* what else the kind tells */
 } slice;
+
+/* What a step does, by Holdfast or by SQLite as the case has it. */
+typedef struct action {
+    const char *name, *what;
+    void (*fill)(subject *);    /* what has to be there, by Holdfast without layers; or NULL */
+    void (*prepare)(subject *); /* before each step, outside the time; or NULL */
+    void (*step)(subject *);
+    size_t ops;    /* in one step */
+    size_t weight; /* how many steps of `get` come to one */
+    bool indexed;
+} action;
 
 /* One shape for all that is measured. `slice` runs so many steps. `tell` prints further keys of the JSON line. */
 typedef struct kind {
     void (*open)(subject *);
     void (*slice)(subject *, size_t steps, slice *out);
     void (*close)(subject *);
-    void (*tell)(subject *);
+    void (*tell)(subject *, size_t rounds);
+    bool counts; /* `median` is no time but a count */
 } kind;
+
+extern const kind step_by_step; /* the median of the steps of an action: no checkpoint, no neighbour */
+extern const kind in_a_row;     /* all steps of a slice together: whatever comes with them */
 
 typedef struct bench_case {
     const char *group;
@@ -54,9 +68,10 @@ typedef struct bench_case {
     const char *stock;  /* or they are these stock middlewares, one for each, with commas, */
     bool in_c;          /* or they are C functions; without all of these they pass the op on in Lua */
     const char *metadata;
-    size_t size;   /* bytes of content */
-    size_t count;  /* of threads, of ops in a batch, of rows: as the kind has it */
-    size_t count2; /* of readers, of ops in flight */
+    size_t size;  /* bytes of content */
+    size_t count; /* of threads, or of ops in a batch */
+    size_t place; /* which of the stores of growth */
+    bool writes;  /* beside readers: one more thread that writes */
 } bench_case;
 
 struct subject {
@@ -68,7 +83,7 @@ struct subject {
     void *data; /* the kind's own */
 
     /* What the steps go through. */
-    char id[40], newest[40];
+    char id[40], newest[40]; /* of messages */
     char (*ids)[40];
     size_t next;
     long seq;
@@ -83,10 +98,23 @@ void add_case(bench_case one);
 /* A case of the named op, as `ops` measures it without layers: for the lists that make others of it. */
 bench_case case_of_op(const char *name);
 
-/* The lists, one for each file that has a kind. */
+/* Adds a case and the same by SQLite alone, its baseline. */
+void add_pair(bench_case one);
+
+/* The lists: one for each file that has cases. */
 void list_ops(void);
 void list_sizes(void);
 void list_threads(void);
+void list_readers(void);
+void list_streams(void);
+void list_growth(void);
+void list_counted(void);
+
+/* Takes away what the cases of growth share, when all are done. */
+void end_growth(void);
+
+/* What `bench open …` does, in a process of its own: see growth.c. */
+int open_alone(char **arguments);
 
 /* ---- Stores (store.c) -------------------------------------------------------------------------- */
 
@@ -97,6 +125,9 @@ void close_subject(subject *s);
 void run(const subject *s, const hf_op *op);
 /* The same; the answer is the caller's. */
 void ask(const subject *s, const hf_op *op, hf_result *result);
+
+/* A store at that path. */
+hf_store *open_at(const char *path, const bench_case *is);
 
 /* Text that is English enough for a pattern, and the same in every run. */
 char *make_content(size_t size);

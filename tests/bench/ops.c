@@ -17,16 +17,6 @@ static const hf_text word = TEXT("quokka"),
 static const hf_text delta =
     TEXT("and the second of them looks like a match, so the next step is to open that one.");
 
-struct action {
-    const char *name, *what;
-    void (*fill)(subject *);    /* what has to be there, by Holdfast without layers; or NULL */
-    void (*prepare)(subject *); /* before each step, outside the time; or NULL */
-    void (*step)(subject *);
-    size_t ops;    /* in one step */
-    size_t weight; /* how many steps of `get` come to one */
-    bool indexed;
-};
-
 /* ---- Messages ---------------------------------------------------------------------------------- */
 
 static hf_text content_of(const subject *s) {
@@ -331,7 +321,19 @@ static void slice_ops(subject *s, size_t steps, slice *out) {
     free(spent);
 }
 
-const kind step_by_step = {open_ops, slice_ops, close_subject, NULL};
+const kind step_by_step = {.open = open_ops, .slice = slice_ops, .close = close_subject};
+
+static void slice_row(subject *s, size_t steps, slice *out) {
+    const action *does = s->is->action;
+    double begun = now_ns();
+    for (size_t i = 0; i < steps; i++)
+        does->step(s);
+    out->total = now_ns() - begun;
+    out->ops = (double)(steps * does->ops);
+    out->median = out->total / out->ops;
+}
+
+const kind in_a_row = {.open = open_ops, .slice = slice_row, .close = close_subject};
 
 /* ---- The cases --------------------------------------------------------------------------------- */
 

@@ -1,8 +1,7 @@
-/* What `add` and `batch` cost by size and durability, and what a long run of ops comes to, checkpoints included. */
+/* More cases of the ops of ops.c: by size and durability, in long rows, and by way of JSON. */
 #include "bench/bench.h"
 
-/* A case and the same by SQLite alone, its baseline. */
-static void add_pair(bench_case one) {
+void add_pair(bench_case one) {
     bench_case alone = one;
     put(one.baseline, sizeof one.baseline, "%s-sqlite", one.name);
     memcpy(alone.name, one.baseline, sizeof alone.name);
@@ -55,7 +54,93 @@ static void list_batches(void) {
     }
 }
 
+/* ---- In a row ---------------------------------------------------------------------------------- */
+
+/* What a host gets on and on: SQLite's checkpoints, and ours, within the time. */
+static void list_rows(void) {
+    static const struct {
+        const char *name, *op;
+        size_t steps;
+        bool full;
+    } rows[] = {{"row-add", "add", 1000, false},
+                {"row-add-full", "add", 1000, true},
+                {"row-add-indexed", "add-indexed", 400, false},
+                {"row-mixed", "mixed", 100, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bench_case one = case_of_op(rows[i].op);
+        one.group = "rows";
+        one.kind = &in_a_row;
+        one.steps = rows[i].steps;
+        one.rounds = 15;
+        one.full = rows[i].full;
+        put(one.name, sizeof one.name, "%s", rows[i].name);
+        put(one.family, sizeof one.family, "%s", rows[i].name);
+        put(one.what, sizeof one.what, "%s, %zu times in a row", rows[i].op, rows[i].steps);
+        add_pair(one);
+        put(one.baseline, sizeof one.baseline, "%s", rows[i].name);
+        put(one.name, sizeof one.name, "%s-lua-5", rows[i].name);
+        put(one.what, sizeof one.what, "%s, %zu times in a row: 5 Lua layers that pass the op on", rows[i].op,
+            rows[i].steps);
+        one.layers = 5;
+        add_case(one);
+    }
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------- */
+
+static void run_json(const subject *s, const char *text) {
+    hf_json out;
+    hf_error err;
+    if (hf_exec_json(s->store, hf_text_of(text), &out, &err) != HF_OK)
+        die("%s: %s", s->is->name, err.message);
+    hf_json_free(&out);
+}
+
+static void step_json_add(subject *s) {
+    char text[1400];
+    put(text, sizeof text,
+        "{\"op\":\"add\",\"conversationId\":\"bench\",\"role\":\"user\",\"content\":\"%s\","
+        "\"addOptions\":{\"skipIndexing\":true}}",
+        s->content);
+    run_json(s, text);
+}
+
+static void step_json_get(subject *s) {
+    char text[100];
+    put(text, sizeof text, "{\"op\":\"get\",\"messageId\":\"%s\"}", s->ids[s->next++ % 1000]);
+    run_json(s, text);
+}
+
+static void step_json_list(subject *s) {
+    run_json(s, "{\"op\":\"list\",\"conversationId\":\"bench\",\"limit\":20}");
+}
+
+static void list_json(void) {
+    static action actions[] = {
+        {.name = "add", .step = step_json_add},
+        {.name = "get", .step = step_json_get},
+        {.name = "list", .step = step_json_list},
+    };
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        bench_case one = case_of_op(actions[i].name);
+        actions[i].fill = one.action->fill;
+        actions[i].ops = one.action->ops;
+        one.group = "entry";
+        put(one.name, sizeof one.name, "%s-struct", actions[i].name);
+        put(one.family, sizeof one.family, "%s-json", actions[i].name);
+        put(one.what, sizeof one.what, "%s by hf_exec", actions[i].name);
+        add_case(one);
+        put(one.baseline, sizeof one.baseline, "%s-struct", actions[i].name);
+        put(one.name, sizeof one.name, "%s-json", actions[i].name);
+        put(one.what, sizeof one.what, "%s by hf_exec_json, JSON in and out", actions[i].name);
+        one.action = &actions[i];
+        add_case(one);
+    }
+}
+
 void list_sizes(void) {
     list_contents();
     list_batches();
+    list_rows();
+    list_json();
 }

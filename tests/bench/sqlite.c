@@ -94,6 +94,7 @@ struct bare {
     sqlite3 *db;
     sqlite3_stmt *statements[COUNT];
     hf__uuid_source uuids;
+    int64_t time;  /* of the last write */
     bool together; /* several ops in one transaction */
     char *copy;    /* what was read last */
     size_t room;
@@ -221,12 +222,18 @@ void bare_close(bare *b) {
     free(b);
 }
 
+/* The time of a write: rising, as that of messages has to, though a clock of milliseconds stands still between two. */
+static int64_t rise(bare *b, int64_t now) {
+    b->time = now > b->time ? now : b->time + 1;
+    return b->time;
+}
+
 static int64_t mint(bare *b, char *id) {
     unsigned char random[10];
     int64_t now = hf__now(NULL);
     if (hf__random(NULL, random, sizeof random) != 0) die("no random bytes");
     hf__uuid_make(&b->uuids, now, random, id);
-    return now;
+    return rise(b, now);
 }
 
 /* ---- Messages ---------------------------------------------------------------------------------- */
@@ -347,7 +354,7 @@ void bare_create(bare *b, hf_text title) {
 
 void bare_change(bare *b, hf_text conversation, hf_text title, hf_text updates) {
     start(b);
-    finish(b, bind(b, CHANGE, "ttit", title, updates, hf__now(NULL), conversation));
+    finish(b, bind(b, CHANGE, "ttit", title, updates, rise(b, hf__now(NULL)), conversation));
     copy_rows(b, bind(b, GET_CONVERSATION, "t", conversation));
     end(b);
 }

@@ -48,20 +48,22 @@ static int add_layer(subject *s, const char *name, const char **stock, hf_error 
                          err);
 }
 
-static void open_store(subject *s) {
+hf_store *open_at(const char *path, const bench_case *is) {
+    hf_store *store;
     hf_error err;
     hf_options options = {
         .size = sizeof options,
-        .durability = s->is->full ? HF_DURABILITY_FULL : HF_DURABILITY_NORMAL,
-        .trusted = s->is->trusted ? HF_YES : HF_DEFAULT,
+        .durability = is->full ? HF_DURABILITY_FULL : HF_DURABILITY_NORMAL,
+        .trusted = is->trusted ? HF_YES : HF_DEFAULT,
         .log = swallow,
     };
-    if (hf_open(s->path, &options, &s->store, &err) != HF_OK) die("%s: %s", s->is->name, err.message);
+    if (hf_open(path, &options, &store, &err) != HF_OK) die("%s: %s", is->name, err.message);
+    return store;
 }
 
 void open_subject(subject *s, void (*fill)(subject *)) {
     s->content = make_content(s->is->size);
-    open_store(s);
+    s->store = open_at(s->path, s->is);
     run(s, &(hf_op){.op = "createConversation", .conversation_id = hf_text_of("bench")});
     if (fill != NULL) fill(s);
     hf_close(s->store);
@@ -70,7 +72,7 @@ void open_subject(subject *s, void (*fill)(subject *)) {
         s->bare = bare_open(s->path, s->is->full, 0);
         return;
     }
-    open_store(s);
+    s->store = open_at(s->path, s->is);
     const char *stock = s->is->stock;
     for (int i = 0; i < s->is->layers; i++) {
         char name[16];

@@ -97,7 +97,7 @@ static void close_crew(subject *s) {
     close_subject(s);
 }
 
-static const kind by_threads = {open_crew, slice_crew, close_crew, NULL};
+static const kind by_threads = {.open = open_crew, .slice = slice_crew, .close = close_crew};
 
 /* ---- In flight --------------------------------------------------------------------------------- */
 
@@ -147,7 +147,7 @@ static void close_flight(subject *s) {
     free(s->data);
 }
 
-static const kind in_flight = {open_flight, slice_flight, close_flight, NULL};
+static const kind in_flight = {.open = open_flight, .slice = slice_flight, .close = close_flight};
 
 /* ---- The cases --------------------------------------------------------------------------------- */
 
