@@ -302,6 +302,11 @@ static void open_ops(subject *s) {
     open_subject(s, s->is->action->fill);
 }
 
+/* In one step. */
+static double ops_of(const bench_case *is) {
+    return (double)(is->count > 0 ? is->count : is->action->ops);
+}
+
 /* The first step, which finds the caches full of another case, does not count. */
 static void slice_ops(subject *s, size_t steps, slice *out) {
     const action *does = s->is->action;
@@ -315,9 +320,8 @@ static void slice_ops(subject *s, size_t steps, slice *out) {
         spent[i - 1] = took;
         out->total += took;
     }
-    double ops = (double)(s->is->count > 0 ? s->is->count : does->ops);
-    out->ops = (double)steps * ops;
-    out->median = quantile(spent, steps, 0.5) / ops;
+    out->ops = (double)steps * ops_of(s->is);
+    out->median = quantile(spent, steps, 0.5) / ops_of(s->is);
     free(spent);
 }
 
@@ -329,7 +333,7 @@ static void slice_row(subject *s, size_t steps, slice *out) {
     for (size_t i = 0; i < steps; i++)
         does->step(s);
     out->total = now_ns() - begun;
-    out->ops = (double)(steps * does->ops);
+    out->ops = (double)steps * ops_of(s->is);
     out->median = out->total / out->ops;
 }
 

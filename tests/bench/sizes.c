@@ -1,6 +1,9 @@
 /* More cases of the ops of ops.c: by size and durability, in long rows, and by way of JSON. */
 #include "bench/bench.h"
 
+/* Steps of so many bytes meet a checkpoint every few times: they are taken together. */
+enum { OFTEN = 100 * 1024 };
+
 void add_pair(bench_case one) {
     bench_case alone = one;
     put(one.baseline, sizeof one.baseline, "%s-sqlite", one.name);
@@ -17,8 +20,8 @@ static void list_contents(void) {
         const char *name, *what;
         size_t size, steps;
     } sizes[] = {
-        {"100", "100 B", 100, 30},      {"1k", "1 KiB", 1024, 30},   {"16k", "16 KiB", 16384, 20},
-        {"256k", "256 KiB", 262144, 4}, {"1m", "1 MiB", 1048576, 2},
+        {"100", "100 B", 100, 30},       {"1k", "1 KiB", 1024, 30},   {"16k", "16 KiB", 16384, 20},
+        {"256k", "256 KiB", 262144, 16}, {"1m", "1 MiB", 1048576, 8},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (int full = 0; full < 2; full++) {
@@ -26,7 +29,8 @@ static void list_contents(void) {
             one.group = "sizes";
             one.size = sizes[i].size;
             one.steps = sizes[i].steps;
-            one.rounds = 30;
+            one.rounds = 20;
+            if (one.size >= OFTEN) one.kind = &in_a_row;
             one.full = full;
             put(one.name, sizeof one.name, "size-%s%s", sizes[i].name, full ? "-full" : "");
             put(one.family, sizeof one.family, "%s", one.name);
@@ -42,8 +46,9 @@ static void list_batches(void) {
             bench_case one = case_of_op("batch");
             one.group = "batches";
             one.count = count;
-            one.steps = count < 100 ? 20 : 2;
-            one.rounds = 30;
+            one.steps = count < 100 ? 20 : 1000 / count;
+            one.rounds = 20;
+            if (count * one.size >= OFTEN) one.kind = &in_a_row;
             one.full = full;
             put(one.name, sizeof one.name, "batch-%zu%s", count, full ? "-full" : "");
             put(one.family, sizeof one.family, "%s", one.name);

@@ -2,12 +2,23 @@
 package.cpath = arg[1] .. "/?.so"
 local decode = require "holdfast".json.decode
 
-print(("%-26s %9s %9s %9s  %-22s %6s  %-13s %9s %9s  %s"):format("case", "us", "mean us", "ops/s", "against", "ratio",
-  "quartiles", "added us", "sustained", "what"))
+-- What a line has beside the columns that all have.
+local more = {"writesPerSecond", "lastByFirst", "residentKiB", "sqliteKiB"}
+
+local function cell(format, value)
+  return value and format:format(value) or ""
+end
+
+local columns = "%-28s %9s %9s %9s  %-26s %6s  %-13s %9s %9s  %s"
+print(columns:format("case", "us", "mean us", "ops/s", "against", "ratio", "quartiles", "added us", "sustained", "what"))
 for line in io.lines() do
   local case = decode(line)
-  local compared = case.baseline and ("%-22s %6.3f  %.3f-%.3f %9.2f %9.3f"):format(case.baseline, case.ratio, case.low,
-    case.high, case.addedUs, case.sustained) or ""
-  print(("%-26s %9.2f %9.2f %9.0f  %-63s  %s"):format(case.case, case.us, case.meanUs, case.opsPerSecond, compared,
-    case.what))
+  local what = {case.what}
+  for _, key in ipairs(more) do
+    what[#what + 1] = case[key] and ("%s %s"):format(key, case[key])
+  end
+  local quartiles = case.low and ("%.3f-%.3f"):format(case.low, case.high) or ""
+  print(columns:format(case.case, cell("%.2f", case.us or case.count), cell("%.2f", case.meanUs),
+    cell("%.0f", case.opsPerSecond), case.baseline or "", cell("%.3f", case.ratio), quartiles,
+    cell("%.2f", case.addedUs), cell("%.3f", case.sustained), table.concat(what, "; ")))
 end

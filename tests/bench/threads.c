@@ -158,9 +158,9 @@ static const struct {
     bool sqlite;
     int layers;
 } ways[] = {
-    {"threads-sqlite", "1 thread, by SQLite alone, a commit for each", &by_threads, 1, 200, 100, true, 0},
-    {"threads-sqlite-8", "8 threads of SQLite alone, a connection each", &by_threads, 8, 200, 100, true, 0},
-    {"threads-1", "1 thread", &by_threads, 1, 200, 100, false, 0},
+    {"threads-sqlite", "1 thread, by SQLite alone, a commit for each", &by_threads, 1, 400, 200, true, 0},
+    {"threads-sqlite-8", "8 threads of SQLite alone, a connection each", &by_threads, 8, 400, 100, true, 0},
+    {"threads-1", "1 thread", &by_threads, 1, 400, 200, false, 0},
     {"threads-8", "8 threads", &by_threads, 8, 400, 400, false, 0},
     {"threads-64", "64 threads", &by_threads, 64, 1280, 1280, false, 0},
     {"threads-64-lua-5", "64 threads, 5 Lua layers", &by_threads, 64, 1280, 1280, false, 5},

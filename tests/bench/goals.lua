@@ -1,0 +1,71 @@
+-- What the benchmark is measured by. `figures` are looked up in its JSON lines, {case, key}; all of them have to reach
+-- the limit: at least `least`, or at most `most`. A goal with `each` looks at one case for each op. Those with `peer` are
+-- about the lines that peers/run.sh prints.
+return {
+  {
+    what = "`add`, 1 KiB, no layer, one thread, against bare SQLite",
+    least = 0.97,
+    figures = {{"row-add", "ratio"}, {"add", "ratio"}},
+    indexed = {{"row-add-indexed", "ratio"}, {"add-indexed", "ratio"}},
+  },
+  {
+    what = "the same with five Lua layers and budgets, against no layer",
+    least = 0.97,
+    figures = {{"row-add-lua-5", "ratio"}, {"add-lua-5", "ratio"}},
+    indexed = {{"row-add-indexed-lua-5", "ratio"}, {"add-indexed-lua-5", "ratio"}},
+  },
+  {
+    what = "each other op against bare SQLite doing the same",
+    least = 0.92,
+    each = {"reserve", "append", "updateContent", "update", "delete", "abort", "get", "list", "read", "search",
+      "markSeen", "createConversation", "updateConversation", "getConversation", "listConversations", "fork", "batch"},
+    keys = {"sustained", "ratio"},
+  },
+  {
+    what = "a turn of an agent, 26 ops of 7 kinds, against the same",
+    least = 0.92,
+    figures = {{"row-mixed", "ratio"}, {"mixed", "ratio"}},
+  },
+  {
+    what = "pages written to the WAL for each `add`",
+    most = 4.5,
+    figures = {{"pages-add", "count"}},
+    indexed = {{"pages-add-indexed", "count"}},
+  },
+  {
+    what = "`add`, `full`, 64 threads, against bare SQLite with a commit for each",
+    least = 7,
+    figures = {{"threads-64-full", "ratio"}},
+  },
+  {
+    what = "`add`, `full`, 256 in flight from one thread, against the same",
+    least = 10,
+    figures = {{"submit-256-full", "ratio"}},
+  },
+  {
+    what = "`add` at 1,000,000 rows against 10,000",
+    least = 0.92,
+    figures = {{"add-at-1m", "ratio"}},
+    indexed = {{"add-indexed-at-1m", "ratio"}},
+  },
+  {
+    what = "a stream of 500 deltas by `append` against rewriting the content in bare SQLite",
+    least = 3,
+    figures = {{"stream-append", "ratio"}},
+  },
+  {
+    what = "allocations of our own for each `add`, no layer",
+    most = 3,
+    figures = {{"allocations-add", "count"}},
+    indexed = {{"allocations-add-indexed", "count"}},
+  },
+  {what = "`add`, `full`, 64 threads, against Redis `always`, 50 clients", least = 1.7,
+    peer = {"redis-always-50", "add-full-64"}},
+  {what = "the same against PostgreSQL, 16 clients", least = 2.5, peer = {"postgres-on-16", "add-full-64"}},
+  {what = "`add`, `normal`, in flight, against Redis `everysec`, 50 clients", least = 1.3,
+    peer = {"redis-everysec-50", "add-normal-inflight"}},
+  {what = "`add`, `full`, in flight, against Tarantool `fsync`, 64 fibers and five triggers", least = 1.3,
+    peer = {"tarantool-fsync-64", "add-full-inflight"}},
+  {what = "`add` with five layers against LuaSQL with five functions", least = 1.6, peer = {"luasql-1", "add-lua-5"}},
+  {what = "the same in batches of 100", least = 3, peer = {"luasql-batch-100", "add-lua-5-batch-100"}},
+}
