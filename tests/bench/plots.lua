@@ -100,6 +100,7 @@ local function growth(cases)
 set logscale x
 set xlabel "messages in the store"
 set ylabel "microseconds an op (median)"
+set xrange [8000:1300000]
 set xtics ("10,000" 1e4, "100,000" 1e5, "1,000,000" 1e6)
 set yrange [0:*]
 ]] .. draw_lines(lines)

@@ -23,8 +23,8 @@ static void list_contents(void) {
         {"100", "100 B", 100, 30},       {"1k", "1 KiB", 1024, 30},   {"16k", "16 KiB", 16384, 20},
         {"256k", "256 KiB", 262144, 16}, {"1m", "1 MiB", 1048576, 8},
     };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        for (int full = 0; full < 2; full++) {
+    for (int full = 0; full < 2; full++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             bench_case one = case_of_op("add");
             one.group = "sizes";
             one.size = sizes[i].size;
@@ -33,7 +33,7 @@ static void list_contents(void) {
             if (one.size >= OFTEN) one.kind = &in_a_row;
             one.full = full;
             put(one.name, sizeof one.name, "size-%s%s", sizes[i].name, full ? "-full" : "");
-            put(one.family, sizeof one.family, "%s", one.name);
+            put(one.family, sizeof one.family, "sizes-%s", full ? "full" : "normal");
             put(one.what, sizeof one.what, "an add of %s, %s", sizes[i].what, full ? "full" : "normal");
             add_pair(one);
         }
@@ -68,7 +68,7 @@ static void list_rows(void) {
         size_t steps;
         bool full;
     } rows[] = {{"row-add", "add", 1000, false},
-                {"row-add-full", "add", 1000, true},
+                {"row-add-full", "add", 400, true},
                 {"row-add-indexed", "add-indexed", 400, false},
                 {"row-mixed", "mixed", 100, false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
