@@ -58,20 +58,21 @@ typedef struct bench_case {
     char what[160];
     const kind *kind;
     const action *action;
-    size_t steps, rounds; /* of a slice; of the case's family, the greatest of its cases' */
+    size_t steps, rounds; /* of a slice; of the case's family, the first one's */
 
-    bool sqlite; /* by SQLite alone, else by Holdfast */
-    bool full;   /* durability */
-    bool indexed, trusted;
-    int layers;
-    const char *script; /* each layer runs it, */
-    const char *stock;  /* or they are these stock middlewares, one for each, with commas, */
-    bool in_c;          /* or they are C functions; without all of these they pass the op on in Lua */
-    const char *metadata;
     size_t size;  /* bytes of content */
     size_t count; /* of threads, or of ops in a batch */
     size_t place; /* which of the stores of growth */
-    bool writes;  /* beside readers: one more thread that writes */
+    const char *metadata;
+    const char *script; /* each layer runs it, */
+    const char *stock;  /* or they are these stock middlewares, one for each, with commas, */
+    bool in_c;          /* or they are C functions; without all of these they pass the op on in Lua */
+    bool trusted;
+    bool sqlite; /* by SQLite alone, else by Holdfast */
+    bool full;   /* durability */
+    bool indexed;
+    bool writes; /* beside readers: one more thread that writes */
+    int layers;
 } bench_case;
 
 struct subject {

@@ -110,7 +110,8 @@ static void list_one(const char *op, const kind *kind_of, const char *what) {
 void list_counted(void) {
     static const char *const written[] = {"add",    "add-indexed", "append", "updateContent",
                                           "update", "delete",      "mixed"};
-    static const char *const allocated[] = {"add", "add-indexed", "append", "updateContent", "get", "list", "mixed"};
+    static const char *const allocated[] = {"add", "add-indexed", "append", "updateContent",
+                                            "get", "list",        "mixed"};
     for (size_t i = 0; i < sizeof written / sizeof *written; i++)
         list_one(written[i], &pages, "pages");
     for (size_t i = 0; i < sizeof allocated / sizeof *allocated; i++)

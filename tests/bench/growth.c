@@ -291,7 +291,7 @@ static long resident(void) {
     FILE *status = fopen("/proc/self/status", "r");
     if (status == NULL) return 0;
     while (fgets(line, sizeof line, status) != NULL)
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1) break;
+        if (strncmp(line, "VmRSS:", 6) == 0) kib = strtol(line + 6, NULL, 10);
     fclose(status);
     return kib;
 }
@@ -329,10 +329,12 @@ static void slice_open(subject *s, size_t steps, slice *out) {
         s->is->sqlite ? "sqlite" : "holdfast");
     for (size_t i = 0; i < steps; i++) {
         FILE *child = popen(command, "r");
-        double took;
-        if (child == NULL || fscanf(child, "%lf %ld %ld", &took, &rss, &used) != 3 || pclose(child) != 0)
+        char answer[96] = "", *at = answer;
+        if (child == NULL || fgets(answer, sizeof answer, child) == NULL || pclose(child) != 0)
             die("%s: no answer", command);
-        out->total += took;
+        out->total += strtod(at, &at);
+        rss = strtol(at, &at, 10);
+        used = strtol(at, &at, 10);
     }
     out->ops = (double)steps;
     out->median = out->total / out->ops;
