@@ -9,10 +9,7 @@
 
 #include "bench/bench.h"
 
-#include <errno.h>
 #include <fnmatch.h>
-#include <stdarg.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOST_CASES = 512 };
@@ -24,46 +21,6 @@ char bench_folder[64];
 bool bench_small;
 
 /* ---- Tools ------------------------------------------------------------------------------------- */
-
-void die(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("bench: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-void put(char *out, size_t size, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(out, size, format, arguments);
-    va_end(arguments);
-    if (length < 0 || (size_t)length >= size) die("no room for \"%s\"", out);
-}
-
-void *allocate(size_t count, size_t size) {
-    void *memory = calloc(count, size);
-    if (memory == NULL) die("out of memory");
-    return memory;
-}
-
-double now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b) {
-    const double *left = a, *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
-double quantile(double *values, size_t count, double share) {
-    qsort(values, count, sizeof *values, compare);
-    return values[(size_t)(share * (double)(count - 1) + 0.5)];
-}
 
 void remove_database(const char *path) {
     static const char *const endings[] = {"", "-wal", "-shm"};
@@ -170,6 +127,7 @@ static void run_family(subject *all, size_t count, size_t rounds, size_t steps) 
         s->is->kind->open(s);
         order[i] = s;
     }
+    sync(); /* what was made so far is not written while the clock runs */
     run_rounds(order, count, rounds, steps > 0 ? steps : SIZE_MAX);
     for (size_t i = 0; i < count; i++)
         report(&all[i], find(all, count, all[i].is->baseline), rounds);

@@ -6,13 +6,8 @@
 #ifndef HF_TESTS_BENCH_BENCH_H
 #define HF_TESTS_BENCH_BENCH_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "bench/sqlite.h"
+#include "bench/tools.h"
 #include "holdfast.h"
 
 /* ---- Cases ------------------------------------------------------------------------------------- */
@@ -133,19 +128,10 @@ hf_store *open_at(const char *path, const bench_case *is);
 /* Text that is English enough for a pattern, and the same in every run. */
 char *make_content(size_t size);
 
-/* ---- Tools ------------------------------------------------------------------------------------- */
+/* ---- What the files share ---------------------------------------------------------------------- */
 
 extern char bench_folder[64]; /* where the stores are */
 extern bool bench_small;      /* small sizes, to see only that every case runs */
-
-_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* snprintf of what has to fit. */
-void put(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void *allocate(size_t count, size_t size);
-double now_ns(void);
-
-/* The value below which `share` of the values lie; sorts them. */
-double quantile(double *values, size_t count, double share);
 
 /* Takes a database away, once nothing has it open. */
 void remove_database(const char *path);

@@ -6,6 +6,7 @@
 # The JSON lines stay in build/bench/results.jsonl. TMPDIR says on which disk the stores are.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/support/packages.sh
 . tests/support/packages.sh
 
 here=tests/bench
@@ -35,9 +36,7 @@ if [ $# -gt 0 ]; then
 fi
 need_packages gnuplot-nox
 build/bench/tests/bench | tee "$results" | lua5.4 $here/table.lua build/bench/lua
-if [ -x $here/peers/run.sh ]; then
-    $here/peers/run.sh | tee -a "$results"
-fi
+$here/peers/run.sh | tee -a "$results"
 mkdir -p $here/plots
 lua5.4 $here/report.lua build/bench/lua $here "$(describe_machine)" <"$results"
 echo "written: $here/results.md, $here/plots/" >&2

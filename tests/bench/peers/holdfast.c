@@ -10,7 +10,8 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#include "bench/bench.h"
+#include "bench/tools.h"
+#include "holdfast.h"
 
 enum { CONVERSATIONS = 64, IN_FLIGHT = 256 };
 

@@ -1,0 +1,28 @@
+/* How the programs of this folder and of peers/ end, allocate and look at the clock. */
+#ifndef HF_TESTS_BENCH_TOOLS_H
+#define HF_TESTS_BENCH_TOOLS_H
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Ends the program, with a line on standard error. */
+_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* snprintf of what has to fit. */
+void put(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Zeroed. */
+void *allocate(size_t count, size_t size);
+
+/* The monotonic clock. */
+double now_ns(void);
+
+/* The value below which `share` of the values lie; sorts them. */
+double quantile(double *values, size_t count, double share);
+
+#endif
