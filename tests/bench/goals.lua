@@ -1,6 +1,6 @@
 -- What the benchmark is measured by. `figures` are looked up in its JSON lines, {case, key}; all of them have to reach
 -- the limit: at least `least`, or at most `most`. A goal with `each` looks at one case for each op. Those with `peer` are
--- about the lines that peers/run.sh prints.
+-- about the lines that peers/run.sh prints. `why` is the reason, where a goal is not met.
 return {
   {
     what = "`add`, 1 KiB, no layer, one thread, against bare SQLite",
@@ -15,11 +15,17 @@ return {
     indexed = {{"row-add-indexed-lua-5", "ratio"}, {"add-indexed-lua-5", "ratio"}},
   },
   {
-    what = "each other op against bare SQLite doing the same",
+    what = "each other op that writes, against bare SQLite doing the same",
     least = 0.92,
-    each = {"reserve", "append", "updateContent", "update", "delete", "abort", "get", "list", "read", "search",
-      "markSeen", "createConversation", "updateConversation", "getConversation", "listConversations", "fork", "batch"},
+    each = {"reserve", "append", "updateContent", "update", "delete", "abort", "markSeen", "createConversation",
+      "updateConversation", "fork", "batch"},
     keys = {"sustained", "ratio"},
+  },
+  {
+    what = "each op that reads, against the same",
+    least = 0.92,
+    each = {"get", "list", "read", "search", "getConversation", "listConversations"},
+    keys = {"ratio"},
   },
   {
     what = "a turn of an agent, 26 ops of 7 kinds, against the same",

@@ -167,13 +167,14 @@ end
 
 -- ---- All ------------------------------------------------------------------------------------------------------------
 
+-- Those with `page` are shown in README.md as well.
 local all = {
-  {name = "ops", title = "Each op against SQLite alone doing the same", body = ops, height = 440},
-  {name = "layers", title = "What Lua layers add, with budgets", body = layers},
-  {name = "threads", title = "Many writers: one commit for those that wait", body = threads},
+  {name = "ops", page = true, title = "Each op against SQLite alone doing the same", body = ops, height = 440},
+  {name = "layers", page = true, title = "What Lua layers add, with budgets", body = layers},
+  {name = "threads", page = true, title = "Many writers: one commit for those that wait", body = threads},
   {name = "sizes", title = "add by size of the content (dashed: SQLite alone)", body = sizes},
   {name = "growth", title = "Ops by size of the store (dashed: SQLite alone)", body = growth},
-  {name = "streams", title = "Storing a reply of 500 deltas of 80 bytes, each before the next", body = streams},
+  {name = "streams", page = true, title = "Storing a reply of 500 deltas of 80 bytes, each before the next", body = streams},
 }
 
 -- Draws those whose cases are all there into the folder, and returns them.

@@ -1,4 +1,5 @@
 -- Writes what was measured as Markdown and plots: report.lua FOLDER_OF_HOLDFAST_SO OUT_FOLDER MACHINE < JSON lines.
+-- The table of goals, and some of the plots, also go between the marks in README.md, where it has them.
 package.cpath = arg[1] .. "/?.so"
 package.path = "tests/bench/?.lua"
 local decode = require "holdfast".json.decode
@@ -17,9 +18,20 @@ for line in io.lines() do
   end
 end
 
-local out = assert(io.open(arg[2] .. "/results.md", "w"))
+local lines = {}
 local function write(format, ...)
-  out:write(format:format(...), "\n")
+  lines[#lines + 1] = format:format(...)
+end
+
+local function read_file(path)
+  local file = assert(io.open(path))
+  return file:read "a", file:close()
+end
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
+  assert(file:close())
 end
 
 -- ---- Numbers --------------------------------------------------------------------------------------------------------
@@ -89,11 +101,18 @@ local function write_goals()
     elseif goal.peer then words, count, reached = look_at_peer(goal)
     else words, count, reached = look_up(goal, goal.figures) end
     local met = count == 0 and "-" or reached == count and "yes" or reached > 0 and "in part" or "no"
+    if reached < count and goal.why then met = met .. ": " .. goal.why end
     write("| %s | %s %s | %s | %s | %s |", goal.what, goal.least and "at least" or "at most", goal.least or goal.most,
       words, met, goal.indexed and look_up(goal, goal.indexed) or "")
   end
   write("\nWhere there are two figures, the first is what a host gets, checkpoints included, and the second the hard one: the "
-    .. "medians of steps, where no checkpoint and no neighbour counts. [README.md](README.md) says what is compared.\n")
+    .. "medians of steps, where no checkpoint and no neighbour counts. Both have to reach the limit.\n")
+end
+
+local function write_plots(drawn, folder, some)
+  for _, plot in ipairs(drawn) do
+    if plot.page or not some then write("![%s](%s/%s.svg)\n", plot.title, folder, plot.name) end
+  end
 end
 
 -- ---- All that was measured ------------------------------------------------------------------------------------------
@@ -161,11 +180,10 @@ local function write_peers()
   end
 end
 
-write("# What was measured\n\n%s, by `tests/bench/run.sh`.\n", arg[3])
+local drawn = plots.draw(cases, arg[2] .. "/plots")
+write("# What was measured\n\n%s, by `tests/bench/run.sh`. [README.md](README.md) says what is compared.\n", arg[3])
 write_goals()
-for _, plot in ipairs(plots.draw(cases, arg[2] .. "/plots")) do
-  write("![%s](plots/%s.svg)\n", plot.title, plot.name)
-end
+write_plots(drawn, "plots")
 write_ops()
 write_group("rows", "Many in a row, checkpoints included", {})
 write_group("sizes", "By size of the content", {})
@@ -177,4 +195,16 @@ write_group("entry", "JSON against structs", {})
 write_group("growth", "By size of the store", {"residentKiB", "sqliteKiB"})
 write_counted()
 write_peers()
-out:close()
+write_file(arg[2] .. "/results.md", table.concat(lines, "\n") .. "\n")
+
+lines = {}
+write("Measured by `tests/bench/run.sh` on %s; [all of it](%s/results.md), and [what is compared](%s/README.md).\n", arg[3],
+  arg[2], arg[2])
+write_goals()
+write_plots(drawn, arg[2] .. "/plots", true)
+local from, to = "<!-- measured -->\n", "<!-- /measured -->"
+local page = read_file "README.md"
+local begin, finish = page:find(from, 1, true), page:find(to, 1, true)
+if begin and finish then
+  write_file("README.md", page:sub(1, begin + #from - 1) .. table.concat(lines, "\n") .. "\n" .. page:sub(finish))
+end

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the benchmark into build/bench, runs it, and prints a table.
-#   tests/bench/run.sh                       everything, peers included; writes results.md and plots/ beside this script
+#   tests/bench/run.sh                       everything, peers included; writes results.md and plots/ beside this script,
+#                                            and the table of goals into README.md
 #   tests/bench/run.sh -r 400 'add*'         more rounds of some cases, and of what they are compared with
 #   tests/bench/run.sh threads streams       groups; run.sh -l lists cases and groups
 # The JSON lines stay in build/bench/results.jsonl. TMPDIR says on which disk the stores are.
@@ -39,4 +40,4 @@ build/bench/tests/bench | tee "$results" | lua5.4 $here/table.lua build/bench/lu
 $here/peers/run.sh | tee -a "$results"
 mkdir -p $here/plots
 lua5.4 $here/report.lua build/bench/lua $here "$(describe_machine)" <"$results"
-echo "written: $here/results.md, $here/plots/" >&2
+echo "written: $here/results.md, $here/plots/, README.md" >&2
