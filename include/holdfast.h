@@ -354,8 +354,8 @@ HF_API hf_text hf_result_text(hf_result *result, hf_text text);
  *
  * The engine calls it from one thread at a time, in this order: begin, any number of exec and
  * mark/release/undo, then commit or rollback. Where writers wait for each other and all of begin to undo are there, one
- * transaction takes in the ops of several threads, each but the first behind a mark of its own, and may be committed
- * on another thread than began it. It calls begin at the first touch only: an op that a
+ * transaction takes in the ops of several threads, each but the first behind a mark of its own: an op may be run, and
+ * all of them committed, on the thread of another caller. It calls begin at the first touch only: an op that a
  * layer answered never reaches the terminal. `exec` is never given a batch: the ops inside come one by
  * one. Ops have been checked, ids are minted, and `result` is empty but for its `op`.
  *
@@ -389,8 +389,8 @@ typedef enum hf_durability {
 typedef enum hf_level { HF_DEBUG, HF_INFO, HF_WARN, HF_ERROR } hf_level;
 
 /* Where diagnostics go. `layer` names the layer that wrote the record, "" for the library itself;
- * `fields` is absent or a JSON object on one line. Called on the thread that runs the op, or commits it, while
- * the store is in use: it must not call into the store. All arguments are borrowed. */
+ * `fields` is absent or a JSON object on one line. Called on the thread that runs the op, or commits it, which may be
+ * that of another caller, while the store is in use: it must not call into the store. All arguments are borrowed. */
 typedef void (*hf_log_fn)(void *data, hf_level level, const char *layer, const char *message, hf_text fields);
 
 /*
@@ -426,7 +426,7 @@ typedef struct hf_options {
     void *trace_data;
 
     /* Clock and random source, for tests that must be repeatable. `now`: ms since 1970. `random`:
-     * fills `size` bytes, returns 0 on success. Called under the store's lock. */
+     * fills `size` bytes, returns 0 on success. Called one at a time, on the thread that runs the op. */
     int64_t (*now)(void *data);
     int (*random)(void *data, void *bytes, size_t size);
     void *source_data; /* handed to both */
@@ -544,9 +544,10 @@ HF_API void *hf_layer_data(hf_layer *layer);
  * HF_READONLY, HF_CORRUPT, HF_UNKNOWN: the disk. HF_MISUSE: called from inside one of the store's own
  * layers, or in a process that inherited the handle over fork. Any thread. Since 0.1.
  *
- * Ops run one at a time, each on its caller's thread, first come, first served. Where others wait when a write has run,
- * its transaction stays open, the next op runs in it, and one commit answers them all; a writer that is alone commits
- * at once. In such a transaction
+ * Ops run one at a time, first come, first served. One that a layer wants runs on its caller's thread, as do all where
+ * hf_options.trace is set; any other may be run for its caller by a thread that came before it. Where others wait when a
+ * write has run, its transaction stays open, the next op runs in it, and one commit answers them all; a writer that is
+ * alone commits at once. In such a transaction
  * - an op sees what the ones before it wrote, a read as well, and is undone alone where it fails;
  * - each call returns after the commit, one whose op failed in the terminal, or only read there, included; an op that
  *   never reached the terminal does not wait;
@@ -555,6 +556,7 @@ HF_API void *hf_layer_data(hf_layer *layer);
  * - functions given to ctx:afterCommit, and the record of the trace, follow the commit, in the order of the ops;
  * - no op joins 5 ms after the first one ended, or behind 256 ops. A call so waits for the commit, and for at most one op
  *   that takes longer.
+ * An op that breaks a rule of its fields is refused at once, and does not wait for the others.
  */
 HF_API int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err);
 

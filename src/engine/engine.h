@@ -1,6 +1,6 @@
 /*
- * A store: the terminal, the chain above it, and whose turn it is. Ops run one at a time, each on its caller's thread;
- * writers that wait run in the transaction of the one before them, and one commit answers them all.
+ * A store: the terminal, the chain above it, and whose turn it is. Ops run one at a time; those that wait run in the
+ * transaction of the writer before them, and one commit answers them all. What a layer wants runs on its caller's thread.
  */
 #ifndef HF_ENGINE_ENGINE_H
 #define HF_ENGINE_ENGINE_H
@@ -18,12 +18,13 @@
 /* A thread's place: in the line for the store, and then among those who wait for a commit. */
 typedef struct hf__seat {
     struct hf__seat *next;
-    sem_t called;  /* it may go on: it has the turn, or its commit is done and it wants no more */
-    bool alone;    /* it wants the store for itself, no transaction open */
-    bool has_turn; /* it is the one inside */
-    bool again;    /* it wants the turn once more when the outcome is known */
-    int outcome;   /* of the commit that it shared */
-    hf_error why;  /* where that is an error */
+    sem_t called;        /* it may go on: it has the turn, or its op is done and it wants no more */
+    struct hf__job *job; /* an op that whoever has the turn may run for it; NULL for none */
+    bool alone;          /* it wants the store for itself, no transaction open */
+    bool has_turn;       /* it is the one inside */
+    bool again;          /* it wants the turn once more when the outcome is known */
+    int outcome;         /* of the commit that it shared */
+    hf_error why;        /* where that is an error */
 } hf__seat;
 
 typedef struct hf__seats {
@@ -46,10 +47,12 @@ typedef struct hf__line {
 /* How many ops share a commit at most, and how long the first of them lets others join (line.most_ns). */
 enum { HF__MOST_SHARING = 256, HF__MOST_NS_SHARING = 5000000 };
 
-/* What hf_submit took and `done` was not called for yet (submit.c). Under the line's lock. */
+/* What hf_submit took and `done` was not called for yet (submit.c). Under the line's lock, or as is said. */
 typedef struct hf__inbox {
     struct hf__order *first, *last;
-    size_t count, most;
+    struct hf__order *taken; /* out of it, to be run next: the thread's own */
+    atomic_size_t count;     /* may fall without the lock */
+    size_t most;
     pthread_cond_t filled;
     pthread_t thread;
     bool started, closing;
@@ -87,14 +90,16 @@ void hf__engine_leave(hf_store *store);
 int hf__seat_open(hf__seat *seat, hf_error *err);
 void hf__seat_close(hf__seat *seat);
 
-/* Waits for the turn, first come, first served. */
-void hf__turn_take(hf_store *store, hf__seat *seat, bool alone);
+/* Waits for the turn, first come, first served. With a `job`, which is checked, it may return without: then the job was
+ * run by another thread, and where it is shared, the outcome is known. */
+void hf__turn_take(hf_store *store, hf__seat *seat, bool alone, struct hf__job *job);
 
 /* Whether a transaction is to stay open behind an op: others wait to join it, and it has room. `data` is the store. */
 bool hf__turn_goes_on(void *data);
 
-/* Behind the ops of a turn. Where they left the transaction open, the turn goes to the next op in it, or all is
- * committed; with a part in it (`shared`) it then waits for the outcome, and where `again` for the turn. */
+/* Behind the ops of a turn. Where they left the transaction open, the ops of those who wait run in it, until one needs
+ * its own thread, which gets the turn, or all is committed; with a part in it (`shared`) it then waits for the outcome,
+ * and where `again` for the turn. */
 void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again);
 
 /* Hands the turn on, where the seat still has it. */
@@ -110,17 +115,25 @@ typedef struct hf__job {
     bool traced;  /* somebody listens */
     bool dry_run; /* all is rolled back */
     int rc;
-    bool shared; /* it has a part in a transaction that stayed open: the outcome is to come */
-    bool awaits; /* functions of its layers wait for the commit */
-    const hf__op_def *def;
-    hf_op minted; /* `op` with its ids */
-    hf__arena arena;
+    const hf__op_def *def; /* NULL: the op breaks a rule */
+    hf__kinds kinds;       /* its own, and those of the ops inside it */
+    bool shared;           /* it has a part in a transaction that stayed open: the outcome is to come */
+    bool awaits;           /* functions of its layers wait for the commit */
+    hf_op minted;          /* `op` with its ids */
+    char id[HF__UUID_SIZE + 1];
+    hf__arena arena; /* of the ids in a batch */
     hf__frame frame;
     hf__trace trace;
     int64_t begun; /* ns, where it is traced */
 } hf__job;
 
-/* Runs it, with the turn. */
+/* Checks its op: what comes before the turn. Its code is the job's. */
+int hf__job_check(const hf_store *store, hf__job *job);
+
+/* Whether no layer wants it and nobody listens, so that it is all the same which thread runs it. With the turn. */
+bool hf__job_is_plain(const hf_store *store, const hf__job *job);
+
+/* Runs it, with the turn, unless its check failed. */
 void hf__job_run(hf_store *store, hf__job *job);
 
 /* Ends it, with the turn where it needs that again: it then failed with `why` unless `outcome`, that of a commit it

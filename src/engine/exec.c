@@ -8,34 +8,43 @@
 #include "op/check.h"
 #include "op/text.h"
 
-/* A copy of the host's op with the ids that are minted before the chain runs, in a batch's ops too. */
-static int mint(hf__host *host, hf__arena *arena, const hf__op_def *def, hf_op *op, hf_error *err) {
-    if (def->kind == HF__KIND_batch) {
-        hf_op *ops = hf__arena_array(arena, op->ops_count, sizeof *ops);
-        if (ops == NULL) return hf__fail_memory(err);
-        for (size_t i = 0; i < op->ops_count; i++) {
-            ops[i] = op->ops[i];
-            int rc = mint(host, arena, hf__op_find(ops[i].op, strlen(ops[i].op)), &ops[i], err);
-            if (rc != HF_OK) return rc;
-        }
-        op->ops = ops;
-        return HF_OK;
-    }
-    char id[HF__UUID_SIZE + 1];
-    hf_text *field = def->mints == HF__MINTS_MESSAGE ? &op->message_id : &op->conversation_id;
-    if (def->mints == HF__MINTS_NOTHING || field->data != NULL) return HF_OK;
-    int rc = hf__host_uuid(host, id, err);
-    if (rc != HF_OK) return rc;
-    *field = hf__arena_text(arena, (hf_text){id, HF__UUID_SIZE});
-    return field->data != NULL ? HF_OK : hf__fail_memory(err);
+/* What every op goes through before its turn comes. */
+int hf__job_check(const hf_store *store, hf__job *job) {
+    const hf_op *op = job->op;
+    const hf__op_def *def = NULL;
+    job->rc = hf__op_check(op, &store->host.limits, &def, job->err);
+    if (job->rc != HF_OK) return job->rc;
+    job->def = def;
+    job->kinds = HF__KIND_BIT(def->kind);
+    for (size_t i = 0; i < op->ops_count; i++)
+        job->kinds |= HF__KIND_BIT(hf__op_find(op->ops[i].op, strlen(op->ops[i].op))->kind);
+    return HF_OK;
 }
 
-/* Whether any layer wants the op, or one of the ops inside it. */
-static bool is_wanted(const hf__chain *chain, const hf_op *op, const hf__op_def *def) {
-    if ((chain->wanted & HF__KIND_BIT(def->kind)) != 0) return true;
-    for (size_t i = 0; i < op->ops_count; i++)
-        if (is_wanted(chain, &op->ops[i], hf__op_find(op->ops[i].op, strlen(op->ops[i].op)))) return true;
-    return false;
+bool hf__job_is_plain(const hf_store *store, const hf__job *job) {
+    return !job->traced && (store->chain.wanted & job->kinds) == 0;
+}
+
+/* The ids of a batch's ops, which are copied for that. */
+static int mint_inside(hf__host *host, hf__arena *arena, hf_op *batch, hf_error *err) {
+    hf_op *ops = hf__arena_array(arena, batch->ops_count, sizeof *ops);
+    char(*ids)[HF__UUID_SIZE + 1] = hf__arena_array(arena, batch->ops_count, sizeof *ids);
+    if (ops == NULL || ids == NULL) return hf__fail_memory(err);
+    for (size_t i = 0; i < batch->ops_count; i++) {
+        ops[i] = batch->ops[i];
+        int rc = hf__host_mint(host, hf__op_find(ops[i].op, strlen(ops[i].op)), &ops[i], ids[i], err);
+        if (rc != HF_OK) return rc;
+    }
+    batch->ops = ops;
+    return HF_OK;
+}
+
+/* A copy of the host's op with the ids that are minted before the chain runs. */
+static int mint(hf_store *store, hf__job *job) {
+    job->minted = *job->op;
+    if (job->def->kind == HF__KIND_batch)
+        return mint_inside(&store->host, &job->arena, &job->minted, job->err);
+    return hf__host_mint(&store->host, job->def, &job->minted, job->id, job->err);
 }
 
 static int run_through_chain(hf_store *store, hf__job *job) {
@@ -68,21 +77,14 @@ static void note_part(hf_store *store, hf__job *job) {
 
 void hf__job_run(hf_store *store, hf__job *job) {
     if (job->traced) job->begun = hf__monotonic_ns();
-    const hf__op_def *def = NULL;
-    job->rc = hf__op_check(job->op, &store->host.limits, &def, job->err);
-    if (job->rc == HF_OK) {
-        job->def = def;
-        job->minted = *job->op;
-        job->rc = mint(&store->host, &job->arena, def, &job->minted, job->err);
-    }
-    if (job->rc == HF_OK) {
-        hf__transaction_next(&store->txn, def->writes);
-        if (!job->traced && !is_wanted(&store->chain, &job->minted, def))
-            job->rc = hf__transaction_whole(&store->txn, def, &job->minted, job->result, job->err);
-        else
-            job->rc = run_through_chain(store, job);
-        note_part(store, job);
-    }
+    if (job->rc == HF_OK) job->rc = mint(store, job);
+    if (job->rc != HF_OK) return;
+    hf__transaction_next(&store->txn, job->def->writes);
+    if (hf__job_is_plain(store, job))
+        job->rc = hf__transaction_whole(&store->txn, job->def, &job->minted, job->result, job->err);
+    else
+        job->rc = run_through_chain(store, job);
+    note_part(store, job);
 }
 
 bool hf__job_needs_turn(const hf__job *job) {
@@ -121,6 +123,16 @@ void hf__job_finish(hf_store *store, hf__job *job, int outcome, const hf_error *
     hf__arena_free(&job->arena);
 }
 
+/* From the line to the commit, and out of the store. */
+static void take_turn(hf_store *store, hf__seat *seat, hf__job *job) {
+    hf__turn_take(store, seat, false, job);
+    if (seat->has_turn) hf__job_run(store, job);
+    if (!job->shared) hf__job_finish(store, job, HF_OK, NULL);
+    if (seat->has_turn) hf__turn_share(store, seat, job->shared, hf__job_needs_turn(job));
+    if (job->shared) hf__job_finish(store, job, seat->outcome, &seat->why);
+    hf__turn_leave(store, seat);
+}
+
 int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) {
     hf_result unwanted = {0};
     hf_error unwanted_error;
@@ -133,16 +145,7 @@ int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) 
     if (rc == HF_OK) rc = hf__seat_open(&seat, err);
     if (rc != HF_OK) return rc;
     hf__job job = {.op = op, .result = result, .err = err, .traced = store->trace != NULL};
-    hf__turn_take(store, &seat, false);
-    hf__job_run(store, &job);
-    if (job.shared) {
-        hf__turn_share(store, &seat, true, hf__job_needs_turn(&job));
-        hf__job_finish(store, &job, seat.outcome, &seat.why);
-    } else {
-        hf__job_finish(store, &job, HF_OK, NULL);
-        hf__turn_share(store, &seat, false, false);
-    }
-    hf__turn_leave(store, &seat);
+    if (hf__job_check(store, &job) == HF_OK || job.traced) take_turn(store, &seat, &job);
     hf__seat_close(&seat);
     hf_result_free(&unwanted);
     return job.rc;

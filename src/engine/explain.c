@@ -241,9 +241,10 @@ int hf_explain_json(hf_store *store, hf_text json, hf_json *out, hf_error *err) 
     hf_op op = {0};
     hf_result result = {0};
     hf_error outcome = {0};
-    hf__job job = {.op = &op, .result = &result, .err = &outcome, .traced = true, .dry_run = true};
+    hf__job job = {.op = &op, .result = &result, .err = err, .traced = true, .dry_run = true};
     int rc = hf__op_from_json(&arena, json, &store->host.limits, &op, err);
-    if (rc == HF_OK) rc = hf__op_check(&op, &store->host.limits, NULL, err);
+    if (rc == HF_OK) rc = hf__job_check(store, &job);
+    job.err = &outcome;
     if (rc == HF_OK) rc = hf__engine_enter(store, err);
     if (rc == HF_OK) {
         if (!store->host_terminal) hf__store_dry_run(&store->terminal, true);

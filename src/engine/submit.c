@@ -29,14 +29,23 @@ static void order_free(hf__order *order) {
 
 /* ---- The thread -------------------------------------------------------------------------------- */
 
+/* All that is there, so that who submits and who runs seldom meet at the lock. */
+static void empty(hf_store *store) {
+    hf__inbox *inbox = &store->inbox;
+    pthread_mutex_lock(&store->line.lock);
+    inbox->taken = inbox->first;
+    inbox->first = NULL;
+    pthread_mutex_unlock(&store->line.lock);
+}
+
 /* The next one; notes whether there are more. NULL at the end. */
 static hf__order *take_next(hf_store *store) {
     hf__inbox *inbox = &store->inbox;
-    pthread_mutex_lock(&store->line.lock);
-    hf__order *order = inbox->first;
-    if (order != NULL) inbox->first = order->next;
-    store->line.more = inbox->first != NULL;
-    pthread_mutex_unlock(&store->line.lock);
+    if (inbox->taken == NULL) empty(store);
+    hf__order *order = inbox->taken;
+    if (order != NULL) inbox->taken = order->next;
+    if (inbox->taken == NULL) empty(store);
+    store->line.more = inbox->taken != NULL;
     return order;
 }
 
@@ -49,8 +58,6 @@ static bool has_host_state(const hf__chain *chain) {
 
 static void run_order(hf_store *store, hf__order *order) {
     hf__job *job = &order->job;
-    *job = (hf__job){
-        .op = &order->op, .result = &order->result, .err = &order->err, .traced = store->trace != NULL};
     if (has_host_state(&store->chain)) {
         job->rc = hf__fail(&order->err, HF_MISUSE,
                            "the chain has a layer in a Lua state of the host's own, which the store's thread "
@@ -68,7 +75,7 @@ static hf__order *run_turn(hf_store *store) {
     hf__seat *seat = &store->inbox.seat;
     hf__order *first = NULL, **end = &first;
     bool shared = false, again = false;
-    hf__turn_take(store, seat, false);
+    hf__turn_take(store, seat, false, NULL);
     int64_t until = hf__monotonic_ns() + line->most_ns;
     for (;;) {
         hf__order *order = take_next(store);
@@ -91,9 +98,7 @@ static hf__order *run_turn(hf_store *store) {
 }
 
 static void call_done(hf_store *store, hf__order *order) {
-    pthread_mutex_lock(&store->line.lock);
-    store->inbox.count--;
-    pthread_mutex_unlock(&store->line.lock);
+    atomic_fetch_sub(&store->inbox.count, 1);
     int code = order->job.rc;
     if (order->done != NULL)
         order->done(order->data, code, &order->result, code != HF_OK ? &order->err : NULL);
@@ -105,9 +110,9 @@ static void *serve(void *data) {
     hf__inbox *inbox = &store->inbox;
     for (;;) {
         pthread_mutex_lock(&store->line.lock);
-        while (inbox->first == NULL && !inbox->closing)
+        while (inbox->taken == NULL && inbox->first == NULL && !inbox->closing)
             pthread_cond_wait(&inbox->filled, &store->line.lock);
-        bool ends = inbox->first == NULL;
+        bool ends = inbox->taken == NULL && inbox->first == NULL;
         pthread_mutex_unlock(&store->line.lock);
         if (ends) return NULL;
         for (hf__order *order = run_turn(store), *next; order != NULL; order = next) {
@@ -149,9 +154,9 @@ static int put(hf_store *store, hf__order *order, hf_error *err) {
     pthread_mutex_lock(&store->line.lock);
     if (inbox->closing)
         rc = hf__fail(err, HF_CLOSED, "hf_submit: the store is being closed");
-    else if (inbox->count >= inbox->most)
+    else if (atomic_load(&inbox->count) >= inbox->most)
         rc = hf__fail(err, HF_BUSY, "hf_submit: %zu ops wait already: try again when some of them are done",
-                      inbox->count);
+                      atomic_load(&inbox->count));
     else if (!inbox->started)
         rc = start(store, err);
     if (rc == HF_OK) {
@@ -160,7 +165,7 @@ static int put(hf_store *store, hf__order *order, hf_error *err) {
         else
             inbox->last->next = order;
         inbox->last = order;
-        inbox->count++;
+        atomic_fetch_add(&inbox->count, 1);
         pthread_cond_signal(&inbox->filled);
     }
     pthread_mutex_unlock(&store->line.lock);
@@ -170,13 +175,17 @@ static int put(hf_store *store, hf__order *order, hf_error *err) {
 int hf_submit(hf_store *store, const hf_op *op, hf_done_fn done, void *data, hf_error *err) {
     int rc = hf__engine_check(store, err);
     if (rc == HF_OK && op == NULL) rc = hf__fail(err, HF_MISUSE, "hf_submit: expected an op, found NULL");
-    if (rc == HF_OK) rc = hf__op_check(op, &store->host.limits, NULL, err);
     if (rc != HF_OK) return rc;
     hf__order *order = hf__alloc_zero(sizeof *order);
     if (order == NULL) return hf__fail_memory(err);
     order->done = done;
     order->data = data;
-    rc = hf__op_copy(&order->arena, op, &order->op, err);
+    order->job = (hf__job){.op = op, .err = err, .traced = store->trace != NULL};
+    rc = hf__job_check(store, &order->job);
+    order->job.op = &order->op;
+    order->job.result = &order->result;
+    order->job.err = &order->err;
+    if (rc == HF_OK) rc = hf__op_copy(&order->arena, op, &order->op, err);
     if (rc == HF_OK) rc = put(store, order, err);
     if (rc != HF_OK) order_free(order);
     return rc;

@@ -1,8 +1,8 @@
 /*
  * Whose turn it is, and who shares a commit. Threads stand in a line, and the one inside hands the turn to the first.
- * Where that one brings an op too, a transaction that was written to stays open for it; those behind whom it stayed
- * open wait outside for the commit. The last one in commits for all. What a turn is used for is left to exec.c and
- * submit.c, marks and retries to the transaction.
+ * Where that one brings an op too, a transaction that was written to stays open for it: the one inside runs the op in
+ * its place, or, where it needs its own thread, hands it the turn and waits outside for the commit. The last one in
+ * commits for all. How an op runs is left to exec.c and submit.c, marks and retries to the transaction.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -75,17 +75,19 @@ static hf__seat *hand_on(hf__line *line) {
     return next;
 }
 
-void hf__turn_take(hf_store *store, hf__seat *seat, bool alone) {
+void hf__turn_take(hf_store *store, hf__seat *seat, bool alone, hf__job *job) {
     hf__line *line = &store->line;
+    seat->alone = alone;
+    seat->job = job;
+    seat->again = false;
     pthread_mutex_lock(&line->lock);
     bool waits = line->taken;
-    seat->alone = alone;
     seat->has_turn = !waits;
     if (waits) append(&line->waiting, seat);
     line->taken = true;
     pthread_mutex_unlock(&line->lock);
     if (waits) await_call(seat);
-    atomic_store(&store->runner, this_thread());
+    if (seat->has_turn) atomic_store(&store->runner, this_thread());
 }
 
 void hf__turn_leave(hf_store *store, hf__seat *seat) {
@@ -117,7 +119,7 @@ int hf__engine_enter(hf_store *store, hf_error *err) {
     int rc = hf__engine_check(store, err);
     if (rc == HF_OK) rc = hf__seat_open(&seat, err);
     if (rc != HF_OK) return rc;
-    hf__turn_take(store, &seat, true);
+    hf__turn_take(store, &seat, true, NULL);
     hf__seat_close(&seat);
     return HF_OK;
 }
@@ -132,10 +134,14 @@ void hf__engine_leave(hf_store *store) {
 
 /* ---- The shared commit ------------------------------------------------------------------------- */
 
-static bool goes_on(const hf_store *store) {
-    const hf__line *line = &store->line;
+/* Whether an op waits that may come next in the transaction. Under the lock. */
+static bool has_next(const hf__line *line) {
     const hf__seat *next = line->waiting.first;
-    if (!line->more && (next == NULL || next->alone)) return false;
+    return next != NULL && !next->alone;
+}
+
+static bool has_room(const hf_store *store) {
+    const hf__line *line = &store->line;
     if (line->ops == 0) return true;
     if (store->vm != NULL && !hf__budget_has_room(store->vm->budget)) return false;
     return line->ops < HF__MOST_SHARING && hf__monotonic_ns() - line->since < line->most_ns;
@@ -144,10 +150,42 @@ static bool goes_on(const hf_store *store) {
 bool hf__turn_goes_on(void *data) {
     hf_store *store = data;
     hf__line *line = &store->line;
-    pthread_mutex_lock(&line->lock);
-    bool on = goes_on(store);
-    pthread_mutex_unlock(&line->lock);
-    return on;
+    bool next = line->more;
+    if (!next) {
+        pthread_mutex_lock(&line->lock);
+        next = has_next(line);
+        pthread_mutex_unlock(&line->lock);
+    }
+    return next && has_room(store);
+}
+
+/* Whether the transaction that is open goes on with those who wait. Under the lock. */
+static bool goes_on(const hf_store *store) {
+    return !store->txn.broken && has_next(&store->line) && has_room(store);
+}
+
+/* Takes the first out of the line, where its op may run on this thread. Under the lock. */
+static hf__seat *take_guest(hf_store *store) {
+    hf__line *line = &store->line;
+    hf__seat *first = line->waiting.first;
+    if (first->job == NULL || !hf__job_is_plain(store, first->job)) return NULL;
+    line->waiting.first = first->next;
+    return first;
+}
+
+/* Runs, for those who wait, the ops that come next: a thread that is called for each of them would take longer than the
+ * op. Ends before the first that needs its own. Under the lock, without which an op runs. */
+static void run_guests(hf_store *store) {
+    hf__line *line = &store->line;
+    hf__seat *guest;
+    while (goes_on(store) && (guest = take_guest(store)) != NULL) {
+        pthread_mutex_unlock(&line->lock);
+        hf__job_run(store, guest->job);
+        bool shared = guest->job->shared;
+        if (!shared) call(guest);
+        pthread_mutex_lock(&line->lock);
+        if (shared) append(&line->members, guest);
+    }
 }
 
 /* Tells all members the outcome. Those who want the turn again come first in the line, in the order of their ops; the
@@ -166,30 +204,39 @@ static hf__seat *publish(hf__line *line, int outcome, const hf_error *why) {
     return done.first;
 }
 
-void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again) {
+/* Commits, and calls the members before the turn goes on: who comes again at once is then in the next group, which
+ * would else be half as large. Under the lock. */
+static void commit_for_all(hf_store *store) {
     hf__line *line = &store->line;
-    hf__seat *done = NULL;
-    if (store->txn.phase == HF__IDLE) return;
-    pthread_mutex_lock(&line->lock);
-    seat->again = again;
-    if (shared) append(&line->members, seat);
-    if (store->txn.broken || !goes_on(store)) {
-        pthread_mutex_unlock(&line->lock);
-        hf_error why = {0};
-        int outcome = hf__transaction_commit(&store->txn, &why);
-        pthread_mutex_lock(&line->lock);
-        done = publish(line, outcome, &why);
-    }
-    seat->has_turn = false;
-    atomic_store(&store->runner, 0);
-    hf__seat *next = hand_on(line);
     pthread_mutex_unlock(&line->lock);
-    call(next);
+    hf_error why = {0};
+    int outcome = hf__transaction_commit(&store->txn, &why);
+    pthread_mutex_lock(&line->lock);
+    hf__seat *done = publish(line, outcome, &why);
+    pthread_mutex_unlock(&line->lock);
     while (done != NULL) {
         hf__seat *member = done;
         done = done->next;
         call(member);
     }
+    pthread_mutex_lock(&line->lock);
+}
+
+void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again) {
+    hf__line *line = &store->line;
+    if (store->txn.phase == HF__IDLE) return;
+    pthread_mutex_lock(&line->lock);
+    seat->again = again;
+    if (shared) { /* who has no part does not wait, if somebody else can go on */
+        append(&line->members, seat);
+        run_guests(store);
+    }
+    if (!goes_on(store)) commit_for_all(store);
+    seat->has_turn = false;
+    atomic_store(&store->runner, 0);
+    hf__seat *next = hand_on(line);
+    pthread_mutex_unlock(&line->lock);
+    call(next);
     if (shared) await_call(seat);
     if (seat->has_turn) atomic_store(&store->runner, this_thread());
 }

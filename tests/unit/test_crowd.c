@@ -120,6 +120,72 @@ static void a_crowd_shares_its_commits(void **state) {
     fixture_open(f);
 }
 
+/* ---- A crowd that runs one another's ops ------------------------------------------------------- */
+
+static const char streams_lua[] = "return {ops = {'updateContent'}, handle = function(op, next, ctx)\n"
+                                  "  ctx:afterCommit(function() ctx:log('info', 'after') end)\n"
+                                  "  return next(op)\n"
+                                  "end}\n";
+
+/* Of each round, all but one op is wanted by no layer. */
+static void *help(void *data) {
+    worker *w = data;
+    hf_result result = {0};
+    char id[32];
+    for (int i = 0; i < ROUNDS; i++) {
+        snprintf(id, sizeof id, "m-%d-%d", w->number, i);
+        hf_op lost = {.op = "add", .conversation_id = T("nowhere"), .role = T("u"), .content = T("lost")};
+        hf_op inside[] = {lost, {ADD(id, "inside")}};
+        inside[0].conversation_id = T("c1");
+        inside[1].conversation_id = T("nowhere");
+        hf_op undone = {.op = "batch", .ops = inside, .ops_count = 2};
+        hf_op more = {.op = "add", .conversation_id = T("c1"), .role = T("u"), .content = T("more")};
+        hf_op edit = {.op = "updateContent", .message_id = T(id), .content = T("edited")};
+        expect(w, hf_exec(w->store, &(hf_op){ADD(id, id)}, &result, &w->err), HF_OK);
+        expect(w, result.message != NULL && strcmp(result.message->content.data, id) == 0, true);
+        expect(w, hf_exec(w->store, &lost, &result, &w->err), HF_NOT_FOUND);
+        expect(w, hf_exec(w->store, &undone, &result, &w->err), HF_NOT_FOUND);
+        expect(w, hf_submit(w->store, &more, hear_done, w->submitted, &w->err), HF_OK);
+        expect(w, hf_exec(w->store, &(hf_op){.op = "get", .message_id = T(id)}, &result, &w->err), HF_OK);
+        expect(w, result.message != NULL && strcmp(result.message->id.data, id) == 0, true);
+        expect(w, hf_exec(w->store, &edit, &result, &w->err), HF_OK);
+    }
+    hf_result_free(&result);
+    return NULL;
+}
+
+static void a_crowd_runs_one_anothers_ops(void **state) {
+    fixture *f = *state;
+    hearing heard = {0};
+    atomic_int submitted = 0;
+    pthread_t threads[CROWD];
+    worker workers[CROWD];
+    fixture_close(f);
+    f->options.log = hear_log;
+    f->options.log_data = &heard;
+    fixture_open(f);
+    use_lua(f, "streams", streams_lua);
+    for (int i = 0; i < CROWD; i++) {
+        workers[i] = (worker){.store = f->store, .number = i, .submitted = &submitted};
+        assert_int_equal(pthread_create(&threads[i], NULL, help, &workers[i]), 0);
+    }
+    for (int i = 0; i < RELOADS; i++)
+        assert_code(hf_reload(f->store, &f->err), HF_OK);
+    for (int i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+        if (workers[i].wrong != 0)
+            fail_msg("thread %d: %d wrong: %s", i, workers[i].wrong, workers[i].err.message);
+    }
+    fixture_close(f);
+    assert_int_equal(atomic_load(&submitted), CROWD * ROUNDS);
+    assert_int_equal(messages_in(f), 2 * CROWD * ROUNDS);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages WHERE content = 'edited'"),
+                     CROWD * ROUNDS);
+    assert_int_equal(heard.after, CROWD * ROUNDS);
+    f->options.log = NULL;
+    fixture_open(f);
+}
+
 /* ---- A crowd that dies ------------------------------------------------------------------------- */
 
 /* What a caller tells of each answer: one write, which comes through whole or not at all. */
@@ -202,6 +268,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_crowd_shares_its_commits),
+        TEST(a_crowd_runs_one_anothers_ops),
         TEST(what_a_shared_commit_acknowledged_survives_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
