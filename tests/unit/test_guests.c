@@ -126,6 +126,32 @@ static void what_a_layer_wants_runs_on_its_own_thread_and_the_order_is_kept(void
     assert_string_equal(messages_of(f), "m1=3 m2=m1=2 m4=1 m3=m1=3 m5=m1=2");
 }
 
+static void keep_thread(void *data, hf_text record) {
+    (void)record;
+    if (marks.count < MOST) marks.threads[marks.count++] = pthread_self();
+    fixture_note(data, "traced ");
+}
+
+static void what_is_traced_runs_on_its_own_thread(void **state) {
+    fixture *f = *state;
+    fixture_close(f);
+    f->options.trace = keep_thread;
+    f->options.trace_data = f;
+    fixture_open(f);
+    use_gate(f, &the_gate);
+    watch_marks(f);
+    caller callers[] = {CALL(ADD("m1", "1")), CALL(ADD("m2", "2"))};
+    assert_code(run_together(f, &the_gate, callers, 2), HF_OK);
+    assert_string_equal(f->trace, "begin mark release mark release commit traced traced traced ");
+    assert_int_equal(marks.count, 5); /* two of them begin, and three are told of */
+    for (size_t i = 0; i < 2; i++) {
+        assert_code(callers[i].code, HF_OK);
+        assert_true(pthread_equal(marks.threads[i], callers[i].thread));
+        assert_true(pthread_equal(marks.threads[i + 3], callers[i].thread));
+    }
+    callers_free(callers, 2);
+}
+
 static visitor late;
 
 static int use_late(hf_store *store, hf_error *err) {
@@ -145,6 +171,30 @@ static void a_layer_that_came_while_an_op_waited_sees_it(void **state) {
     assert_string_equal(late.id, "m2");
     assert_true(pthread_equal(late.thread, callers[2].thread));
     assert_string_equal(f->trace, "begin mark release commit begin commit ");
+    callers_free(callers, 3);
+}
+
+static int answer(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)layer, (void)op, (void)err;
+    result->op = "updateContent";
+    return HF_OK;
+}
+
+static void who_has_no_part_in_the_transaction_is_not_kept_to_run_it(void **state) {
+    fixture *f = *state;
+    static const char *const ops[] = {"updateContent", NULL};
+    use_c(f, "answers", ops, answer, NULL);
+    caller callers[] = {CALL(ADD("m1", "1")),
+                        CALL(.op = "updateContent", .message_id = T("m1"), .content = T("2")),
+                        CALL(ADD("m2", "2"))};
+    marks.count = 0;
+    assert_code(run_together(f, &the_gate, callers, 3), HF_OK);
+    for (size_t i = 0; i < 3; i++)
+        assert_code(callers[i].code, HF_OK);
+    assert_int_equal(marks.count, 2);
+    assert_true(pthread_equal(marks.threads[1], callers[2].thread));
+    assert_string_equal(f->trace, "begin mark release mark release commit ");
+    assert_string_equal(messages_of(f), "m1=1 m2=2");
     callers_free(callers, 3);
 }
 
@@ -305,7 +355,9 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_guests, teardown)
         TEST(what_no_layer_wants_is_run_by_the_thread_before_it),
         TEST(what_a_layer_wants_runs_on_its_own_thread_and_the_order_is_kept),
+        TEST(what_is_traced_runs_on_its_own_thread),
         TEST(a_layer_that_came_while_an_op_waited_sees_it),
+        TEST(who_has_no_part_in_the_transaction_is_not_kept_to_run_it),
         TEST(the_thread_of_what_was_submitted_runs_those_who_wait_behind),
         TEST(answers_and_errors_come_to_whose_op_it_was),
         TEST(a_commit_that_fails_fails_those_whose_ops_were_run_for_them),
