@@ -119,10 +119,14 @@ int hf__store_deleteConversation(hf__store *store, const hf_op *op, hf_result *r
 
 /* ---- Attention --------------------------------------------------------------------------------- */
 
-int hf__attend(hf__store *store, const hf_message *message, hf_error *err) {
+bool hf__is_answer(const hf_message *message) {
     static const char assistant[] = "assistant";
     hf_text role = message->role;
-    if (role.size != sizeof assistant - 1 || memcmp(role.data, assistant, role.size) != 0) return HF_OK;
+    return role.size == sizeof assistant - 1 && memcmp(role.data, assistant, role.size) == 0;
+}
+
+int hf__attend(hf__store *store, const hf_message *message, hf_error *err) {
+    if (!hf__is_answer(message)) return HF_OK;
     hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_ATTEND, err);
     hf__bind_text(&query, message->id);
     hf__bind_int(&query, message->created_at);

@@ -130,8 +130,11 @@ static int copy_message(copying *c, hf_message *message, bool indexed, hf_result
     message->id = hf_text_of(c->last);
     message->conversation_id = c->id;
     message->created_at = c->time;
-    code = hf__index_add(c->store, c->next, indexed ? message->content : (hf_text){NULL, 0}, err);
-    if (code == HF_OK) code = hf__insert_message(c->store, message, c->next++, err);
+    bool stored = false;
+    code = hf__insert_message(c->store, message, c->next, &stored, err);
+    if (code == HF_OK && !stored) code = hf__fail_unstored(err, message->id, c->next);
+    if (code == HF_OK && indexed) code = hf__index_add(c->store, c->next, message->content, err);
+    c->next++;
     return code == HF_OK ? hf__attend(c->store, message, err) : code;
 }
 

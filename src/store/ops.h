@@ -29,11 +29,18 @@ int64_t hf__next_time(hf__store *store, int64_t newest, int64_t updated_at);
 /* Copies a text that was given into `result`; leaves `out` alone where it was not. Whether memory sufficed. */
 bool hf__copy_text(hf_result *result, hf_text given, hf_text *out);
 
+/* A copy of the message with all its texts in the memory of `result`, NULL where that ran out. */
+hf_message *hf__copy_message(hf_result *result, const hf_message *message);
+
 /* `base`, which may be absent, with `updates` merged over it, in the memory of `result`. */
 int hf__merge_metadata(hf__store *store, hf_text base, hf_text updates, hf_result *result, hf_text *out,
                        hf_error *err);
 
-int hf__insert_message(hf__store *store, const hf_message *message, int64_t position, hf_error *err);
+/* Stores a message, unless its id, its client's id in the conversation or its place is taken: `stored` says. */
+int hf__insert_message(hf__store *store, const hf_message *message, int64_t position, bool *stored,
+                       hf_error *err);
+int hf__fail_unstored(hf_error *err, hf_text id, int64_t position); /* where that cannot be */
+
 int hf__insert_conversation(hf__store *store, const hf_conversation *conversation, hf_error *err);
 int hf__find_newest(hf__store *store, int64_t *newest, hf_error *err); /* the latest time in the store */
 
@@ -70,6 +77,9 @@ int hf__index_add(hf__store *store, int64_t position, hf_text content, hf_error 
 int hf__index_remove(hf__store *store, int64_t position, bool *found, hf_error *err);
 int hf__index_remove_all(hf__store *store, hf_text conversation_id, hf_error *err);
 int hf__index_change(hf__store *store, int64_t position, hf_text content, hf_error *err);
+
+/* Whether it is of the role of answers. */
+bool hf__is_answer(const hf_message *message);
 
 /* A message became final: the newest answer of its conversation, where it is one. */
 int hf__attend(hf__store *store, const hf_message *message, hf_error *err);

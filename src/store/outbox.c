@@ -25,16 +25,8 @@ static int fill(hf__store *store, struct hf__letter *letter, const hf_message *m
     hf_result *row = &letter->row;
     int code = hf__find_conversation(store, message->conversation_id, row, err);
     if (code != HF_OK) return code;
-    row->message = hf_result_alloc(row, sizeof *message);
-    if (row->message == NULL) return hf__fail_memory(err);
-    *row->message = *message;
-    bool whole = hf__copy_text(row, message->id, &row->message->id) &&
-                 hf__copy_text(row, message->conversation_id, &row->message->conversation_id) &&
-                 hf__copy_text(row, message->role, &row->message->role) &&
-                 hf__copy_text(row, message->content, &row->message->content) &&
-                 hf__copy_text(row, message->metadata, &row->message->metadata) &&
-                 hf__copy_text(row, message->client_message_id, &row->message->client_message_id);
-    return whole ? HF_OK : hf__fail_memory(err);
+    row->message = hf__copy_message(row, message);
+    return row->message != NULL ? HF_OK : hf__fail_memory(err);
 }
 
 static void log_failure(hf__store *store, hf_error *why) {

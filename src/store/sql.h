@@ -22,10 +22,12 @@
     "max(coalesce((SELECT created_at FROM messages ORDER BY position DESC LIMIT 1), 0)," \
     " coalesce((SELECT created_at FROM conversations ORDER BY position DESC LIMIT 1), 0))"
 
-/* The position of the next message: behind those that were deleted, too, so that their places stay theirs. */
-#define HF__NEXT_POSITION                                        \
-    "1 + max(coalesce((SELECT max(position) FROM messages), 0)," \
-    " coalesce((SELECT max(position) FROM deleted_messages), 0))"
+/* The position of the next message: behind those that were deleted, too, so that their places stay theirs, and behind
+ * what somebody's own DELETE left in the search index. */
+#define HF__NEXT_POSITION                                         \
+    "1 + max(coalesce((SELECT max(position) FROM messages), 0),"  \
+    " coalesce((SELECT max(position) FROM deleted_messages), 0)," \
+    " coalesce((SELECT max(id) FROM search_content), 0))"
 
 /* XX(name, text) */
 #define HF__SQL_MAP(XX)                                                                                      \
@@ -50,6 +52,12 @@
                          " updated_at = ? WHERE id = ?")                                                     \
     XX(CONVERSATION_GROW, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                  \
                           " origin_channel = coalesce(origin_channel, ?2) WHERE position = ?3")              \
+    XX(CONVERSATION_ANSWER, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                \
+                            " origin_channel = coalesce(origin_channel, ?2), unseen = 1,"                    \
+                            " latest_assistant_message_id = CASE WHEN coalesce(latest_assistant_at, 0) < ?1" \
+                            " THEN ?4 ELSE latest_assistant_message_id END,"                                 \
+                            " latest_assistant_at = max(coalesce(latest_assistant_at, 0), ?1)"               \
+                            " WHERE position = ?3")                                                          \
     XX(CONVERSATION_FILLED, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1 WHERE id = ?2")  \
     XX(CONVERSATION_ATTEND, "UPDATE conversations SET unseen = 1,"                                           \
                             " latest_assistant_message_id = CASE WHEN coalesce(latest_assistant_at, 0) < ?2" \
@@ -84,7 +92,7 @@
     XX(MESSAGE_PLACE, "SELECT position, conversation_id, state FROM messages WHERE id = ?")                  \
     XX(MESSAGE_METADATA, "SELECT position, owner, metadata FROM messages WHERE id = ?")                      \
     XX(MESSAGE_ADD, "INSERT INTO messages(" HF__MESSAGE_COLUMNS ", owner)"                                   \
-                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                 \
+                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")                          \
     XX(MESSAGE_SET_METADATA, "UPDATE messages SET metadata = ? WHERE position = ?")                          \
     XX(MESSAGE_DELETE, "DELETE FROM messages WHERE position = ?")                                            \
     XX(MESSAGE_BURY, "INSERT OR REPLACE INTO deleted_messages(position, id, conversation_id)"                \
@@ -131,7 +139,7 @@
     XX(DELTAS_DROP, "DELETE FROM deltas WHERE position > ? AND position < ?")                                \
                                                                                                              \
     XX(INDEX_ADD, "INSERT OR REPLACE INTO search(rowid, text) VALUES(?, ?)")                                 \
-    XX(INDEX_FIND, "SELECT text FROM search WHERE rowid = ?")                                                \
+    XX(INDEX_FIND, "SELECT c0 FROM search_content WHERE id = ?")                                             \
     XX(INDEX_REMOVE, "DELETE FROM search WHERE rowid = ?")                                                   \
     XX(INDEX_REMOVE_ALL, "DELETE FROM search WHERE rowid IN"                                                 \
                          " (SELECT position FROM messages WHERE conversation_id = ?)")                       \
@@ -160,7 +168,7 @@ typedef enum hf__sql {
  *
  * `search` keeps a copy of each text, under its message's position: an entry is then taken out as it was put
  * in, whatever became of the content, and any SQLite shell can ask it. An entry that somebody's own DELETE
- * left behind finds no message, and gives way to the next one of its position.
+ * left behind finds no message, and its position is given to none.
  */
 #define HF__DELTA_BITS 24
 

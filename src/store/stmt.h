@@ -16,6 +16,7 @@
 
 #include "store/outbox.h"
 #include "store/owner.h"
+#include "store/recent.h"
 #include "store/sql.h"
 #include "store/store.h"
 
@@ -32,6 +33,7 @@ typedef struct hf__store {
     int shaken;                       /* the code of a step that failed in SQLite; HF_OK for none */
     int shaken_sqlite;                /* and SQLite's own */
     hf__outbox outbox;                /* lines for the disk view */
+    hf__recent recent;                /* what the last writes told */
     char *view_dir;                   /* the store's copy of options.view_dir */
 } hf__store;
 

@@ -48,12 +48,15 @@ static int steady(hf__store *store, hf_error *err) {
 
 static int terminal_begin(void *data, int write, hf_error *err) {
     int code = steady(data, err);
-    return code == HF_OK ? hf__query_run(data, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err) : code;
+    if (code == HF_OK) code = hf__query_run(data, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err);
+    if (code == HF_OK) hf__recent_begin(data, write);
+    return code;
 }
 
 static int terminal_commit(void *data, hf_error *err) {
     int code = run_inside(data, HF__SQL_COMMIT, err);
     if (code != HF_OK) return code;
+    hf__recent_commit(data);
     hf__outbox_send(data);
     hf__anchors_settle(data);
     return HF_OK;
@@ -62,6 +65,7 @@ static int terminal_commit(void *data, hf_error *err) {
 static void terminal_rollback(void *data) {
     hf__store *store = data;
     if (roll_back(store, NULL) != HF_OK) store->shaken = HF_MEMORY;
+    hf__recent_forget(store);
     hf__outbox_clear(&store->outbox);
     hf__anchors_settle(store);
 }
@@ -82,6 +86,7 @@ static int terminal_release(void *data, hf_error *err) {
 
 static int terminal_undo(void *data, hf_error *err) {
     hf__store *store = data;
+    hf__recent_forget(store);
     int code = run_inside(store, HF__SQL_UNDO, err);
     if (code == HF_OK) code = run_inside(store, HF__SQL_RELEASE, err);
     if (code == HF_OK) hf__outbox_undo(&store->outbox);
@@ -113,6 +118,7 @@ static int terminal_exec(void *data, const hf_op *op, hf_result *result, hf_erro
     if (code != HF_OK) return code;
     store->faltered = false;
     code = functions[def->kind](store, op, result, err);
+    hf__recent_after(store, def->kind, code);
     bool grave = code == HF_MEMORY || code == HF_IO || code == HF_FULL;
     if (grave && store->faltered) { /* an owner's file is no concern of SQLite's: that op alone is undone */
         store->shaken = code;

@@ -25,6 +25,30 @@ bool hf__copy_text(hf_result *result, hf_text given, hf_text *out) {
     return out->data != NULL;
 }
 
+/* Puts a copy of `text` to `at`, behind which the next one goes. */
+static hf_text place_text(char **at, hf_text text) {
+    if (text.data == NULL) return text;
+    hf_text copy = {memcpy(*at, text.data, text.size), text.size};
+    *at += text.size + 1; /* the NUL is there */
+    return copy;
+}
+
+hf_message *hf__copy_message(hf_result *result, const hf_message *message) {
+    size_t size = sizeof *message + message->id.size + message->conversation_id.size + message->role.size +
+                  message->content.size + message->metadata.size + message->client_message_id.size;
+    hf_message *copy = hf_result_alloc(result, size + 6); /* each ends in NUL */
+    if (copy == NULL) return NULL;
+    char *at = (char *)(copy + 1);
+    *copy = *message;
+    copy->id = place_text(&at, message->id);
+    copy->conversation_id = place_text(&at, message->conversation_id);
+    copy->role = place_text(&at, message->role);
+    copy->content = place_text(&at, message->content);
+    copy->metadata = place_text(&at, message->metadata);
+    copy->client_message_id = place_text(&at, message->client_message_id);
+    return copy;
+}
+
 /* ---- Metadata ---------------------------------------------------------------------------------- */
 
 int hf__merge_metadata(hf__store *store, hf_text base, hf_text updates, hf_result *result, hf_text *out,
@@ -48,34 +72,50 @@ static int check_metadata(hf_text id, hf_text metadata, hf_error *err) {
                         err);
 }
 
+/* Whether the word may be in a JSON text: false only where it surely is not. */
+static bool may_hold(hf_text json, const char *word) {
+    size_t size = strlen(word);
+    if (memchr(json.data, '\\', json.size) != NULL) return true; /* an escape may spell anything */
+    const char *at = json.data, *end = json.data + json.size;
+    while ((size_t)(end - at) >= size && (at = memchr(at, *word, (size_t)(end - at) - size + 1)) != NULL) {
+        if (memcmp(at, word, size) == 0) return true;
+        at++;
+    }
+    return false;
+}
+
 /* The text at the top of a message's metadata that names its conversation's channel; absent without one. */
 static int find_channel(hf__store *store, hf_text metadata, hf__arena *arena, hf_text *out, hf_error *err) {
+    static const char key[] = "userMessageChannel";
     const hf__value *map = NULL;
-    if (metadata.data == NULL) return HF_OK;
+    if (metadata.data == NULL || !may_hold(metadata, key)) return HF_OK;
     int code = hf__json_parse(arena, metadata, store->options.host->limits.depth, &map, err);
     if (code != HF_OK) return code;
-    const hf__value *channel = map->type == HF__MAP ? hf__value_get(map, "userMessageChannel") : NULL;
+    const hf__value *channel = map->type == HF__MAP ? hf__value_get(map, key) : NULL;
     if (channel != NULL && channel->type == HF__TEXT) *out = channel->is.text;
     return HF_OK;
 }
 
 /* ---- add, reserve ------------------------------------------------------------------------------ */
 
-/* What a conversation that gets a message has to say. */
-typedef struct growth {
-    int64_t position, updated_at, newest;
-    int64_t next; /* the new message's position */
-    bool needs_channel;
-} growth;
+/* What is known of the conversation that gets a message. */
+typedef struct parent {
+    hf__growth growth;
+    int64_t newest; /* the time of the store's newest row, 0 where this handle gave it */
+    int64_t next;   /* the new message's position */
+    bool recent;    /* nobody was asked */
+} parent;
 
-static int find_growth(hf__store *store, hf_text id, growth *out, hf_error *err) {
+static int find_parent(hf__store *store, hf_text id, parent *out, hf_error *err) {
+    out->recent = hf__recent_find(store, id, &out->growth, &out->next);
+    if (out->recent) return HF_OK;
     hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_GROWTH, err);
     hf__bind_text(&query, id);
     bool found = hf__query_row(&query);
     if (found) {
-        out->position = hf__read_int(&query);
-        out->updated_at = hf__read_int(&query);
-        out->needs_channel = hf__read_int(&query) != 0;
+        out->growth.position = hf__read_int(&query);
+        out->growth.updated_at = hf__read_int(&query);
+        out->growth.needs_channel = hf__read_int(&query) != 0;
         out->newest = hf__read_int(&query);
         out->next = hf__read_int(&query);
     }
@@ -111,26 +151,8 @@ static int find_repeat(hf__store *store, const hf_op *op, hf_result *result, hf_
                     (int)stored->conversation_id.size, stored->conversation_id.data);
 }
 
-/* The message that the op asks for, as result->message. */
-static int make_message(const hf_op *op, hf_text content, hf_state state, int64_t created_at,
-                        hf_result *result, hf_error *err) {
-    hf_message *message = hf_result_alloc(result, sizeof *message);
-    if (message == NULL) return hf__fail_memory(err);
-    message->created_at = created_at;
-    message->state = state;
-    if (!hf__copy_text(result, op->message_id, &message->id) ||
-        !hf__copy_text(result, op->conversation_id, &message->conversation_id) ||
-        !hf__copy_text(result, op->role, &message->role) ||
-        !hf__copy_text(result, content, &message->content) ||
-        !hf__copy_text(result, op->metadata, &message->metadata) ||
-        !hf__copy_text(result, op->client_message_id, &message->client_message_id)) {
-        return hf__fail_memory(err);
-    }
-    result->message = message;
-    return HF_OK;
-}
-
-int hf__insert_message(hf__store *store, const hf_message *message, int64_t position, hf_error *err) {
+int hf__insert_message(hf__store *store, const hf_message *message, int64_t position, bool *stored,
+                       hf_error *err) {
     bool anchor = message->state == HF_STATE_RESERVED;
     hf__query query = hf__query_start(store, HF__SQL_MESSAGE_ADD, err);
     hf__bind_text(&query, hf_text_of(hf__state_name(message->state)));
@@ -143,43 +165,89 @@ int hf__insert_message(hf__store *store, const hf_message *message, int64_t posi
     hf__bind_text(&query, message->metadata);
     hf__bind_text(&query, message->client_message_id);
     hf__bind_text(&query, hf_text_of(anchor ? store->owner_id : NULL));
+    int code = hf__query_do(&query);
+    *stored = code == HF_OK && sqlite3_changes(store->db) > 0;
+    return code;
+}
+
+int hf__fail_unstored(hf_error *err, hf_text id, int64_t position) {
+    return hf__fail(
+        err, HF_INTERNAL,
+        "message \"%.*s\": SQLite did not store it at position %lld: its id or place is taken, or "
+        "a trigger of the file's own kept it out",
+        (int)id.size, id.data, (long long)position);
+}
+
+/* What the conversation has to say of its newest message, in one write of its row. */
+static int grow_conversation(hf__store *store, int64_t position, const hf_message *message, hf_text channel,
+                             hf_error *err) {
+    bool answer = message->state == HF_STATE_FINAL && hf__is_answer(message);
+    hf__query query =
+        hf__query_start(store, answer ? HF__SQL_CONVERSATION_ANSWER : HF__SQL_CONVERSATION_GROW, err);
+    hf__bind_int(&query, message->created_at);
+    hf__bind_text(&query, channel);
+    hf__bind_int(&query, position);
+    if (answer) hf__bind_text(&query, message->id);
     return hf__query_do(&query);
 }
 
-static int grow_conversation(hf__store *store, int64_t position, int64_t time, hf_text channel,
-                             hf_error *err) {
-    hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_GROW, err);
-    hf__bind_int(&query, time);
-    hf__bind_text(&query, channel);
-    hf__bind_int(&query, position);
-    return hf__query_do(&query);
+/* What follows from a message that was stored. */
+static int project(hf__store *store, const hf_op *op, const hf_message *message, parent *into,
+                   hf_error *err) {
+    hf__arena arena = {0};
+    hf_text channel = {NULL, 0};
+    bool indexed = message->state == HF_STATE_FINAL && op->skip_indexing != HF_YES;
+    int code = HF_OK;
+    if (into->growth.needs_channel) code = find_channel(store, op->metadata, &arena, &channel, err);
+    if (code == HF_OK && indexed) code = hf__index_add(store, into->next, message->content, err);
+    if (code == HF_OK) code = grow_conversation(store, into->growth.position, message, channel, err);
+    if (channel.data != NULL) into->growth.needs_channel = false;
+    hf__arena_free(&arena);
+    return code;
+}
+
+/* The insert itself says whether the op is a repeat: then nothing was stored. */
+static int try_message(hf__store *store, const hf_op *op, hf_text content, hf_state state, parent *into,
+                       bool *stored, hf_result *result, hf_error *err) {
+    int64_t newest = store->newest;
+    hf_message message = {
+        .id = op->message_id,
+        .conversation_id = op->conversation_id,
+        .role = op->role,
+        .content = content,
+        .created_at = hf__next_time(store, into->newest, into->growth.updated_at),
+        .state = state,
+        .metadata = op->metadata,
+        .client_message_id = op->client_message_id,
+    };
+    int code = state != HF_STATE_FINAL ? hf__anchor_own(store, err) : HF_OK;
+    if (code == HF_OK) code = hf__insert_message(store, &message, into->next, stored, err);
+    if (code == HF_OK && !*stored) store->newest = newest; /* no row bears the time */
+    if (code == HF_OK && *stored) code = project(store, op, &message, into, err);
+    if (code != HF_OK || !*stored) return code;
+    result->message = hf__copy_message(result, &message);
+    if (result->message == NULL) return hf__fail_memory(err);
+    into->growth.updated_at = message.created_at;
+    hf__recent_keep(store, op->conversation_id, &into->growth, into->next + 1);
+    return HF_OK;
 }
 
 static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_state state,
                          hf_result *result, hf_error *err) {
-    growth parent = {0};
-    int code = find_growth(store, op->conversation_id, &parent, err);
-    if (code == HF_OK) code = find_repeat(store, op, result, err);
+    parent into = {0};
+    bool stored = false;
+    int code = find_parent(store, op->conversation_id, &into, err);
+    if (code == HF_OK) code = try_message(store, op, content, state, &into, &stored, result, err);
+    if (code != HF_OK || stored) return code;
+    code = find_repeat(store, op, result, err);
     if (code != HF_OK) return code;
     if (result->message != NULL) {
         result->deduplicated = HF_YES;
         return hf__anchor_repeat(store, result->message, result, err);
     }
-    hf__arena arena = {0};
-    hf_text channel = {NULL, 0};
-    bool final = state == HF_STATE_FINAL;
-    hf_text indexed = final && op->skip_indexing != HF_YES ? content : (hf_text){NULL, 0};
-    int64_t time = hf__next_time(store, parent.newest, parent.updated_at);
-    if (!final) code = hf__anchor_own(store, err);
-    if (code == HF_OK && parent.needs_channel)
-        code = find_channel(store, op->metadata, &arena, &channel, err);
-    if (code == HF_OK) code = make_message(op, content, state, time, result, err);
-    if (code == HF_OK) code = hf__index_add(store, parent.next, indexed, err);
-    if (code == HF_OK) code = hf__insert_message(store, result->message, parent.next, err);
-    if (code == HF_OK) code = grow_conversation(store, parent.position, time, channel, err);
-    if (code == HF_OK && final) code = hf__attend(store, result->message, err);
-    hf__arena_free(&arena);
-    return code;
+    if (!into.recent) return hf__fail_unstored(err, op->message_id, into.next);
+    hf__recent_forget(store); /* a trigger of the file's own may have taken the place */
+    return store_message(store, op, content, state, result, err);
 }
 
 int hf__store_add(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {

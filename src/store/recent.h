@@ -1,0 +1,48 @@
+/* What the last writes told of the store, so that the next message need not ask. */
+#ifndef HF_STORE_RECENT_H
+#define HF_STORE_RECENT_H
+
+#include <stdbool.h>
+
+#include "op/record.h"
+
+enum { HF__RECENT_CONVERSATIONS = 8, HF__RECENT_ID = 128 };
+
+/* What a conversation that gets a message has to say. */
+typedef struct hf__growth {
+    int64_t position, updated_at;
+    bool needs_channel;
+} hf__growth;
+
+typedef struct hf__recent {
+    bool known;       /* the rest holds */
+    bool writing;     /* a transaction with the write lock is open */
+    uint32_t version; /* of the data, after the last commit */
+    int64_t next;     /* the position of the next message */
+    unsigned count;   /* of the conversations, ever: the oldest gives way */
+    struct hf__recent_one {
+        char id[HF__RECENT_ID];
+        size_t size;
+        hf__growth growth;
+    } conversations[HF__RECENT_CONVERSATIONS];
+} hf__recent; /* zeroed: nothing is known */
+
+struct hf__store;
+
+/* Around each transaction: when the lock is there, and when all is in the store. */
+void hf__recent_begin(struct hf__store *store, bool writes);
+void hf__recent_commit(struct hf__store *store);
+
+/* After an op of that kind. */
+void hf__recent_after(struct hf__store *store, hf__kind kind, int code);
+
+/* After anything was undone. */
+void hf__recent_forget(struct hf__store *store);
+
+/* What is known of a conversation, and the position of the next message; false where that has to be looked up. */
+bool hf__recent_find(const struct hf__store *store, hf_text id, hf__growth *out, int64_t *next);
+
+/* A message was stored at the position before `next`, in a conversation that is as told since. */
+void hf__recent_keep(struct hf__store *store, hf_text id, const hf__growth *growth, int64_t next);
+
+#endif

@@ -1,0 +1,262 @@
+/* What a store remembers of its last writes never shows: whatever else happens to the file, each message is stored as
+ * though all had been looked up. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "support/terminal.h"
+
+typedef struct pair {
+    fixture a, b; /* two handles of one file */
+} pair;
+
+static int setup(void **state) {
+    pair *p = calloc(1, sizeof *p);
+    fixture_start(&p->a);
+    fixture_open(&p->a);
+    done(&p->a, .op = "createConversation", .conversation_id = T("c1"));
+    p->b = p->a;
+    p->b.result = (hf_result){0};
+    fixture_open(&p->b);
+    *state = p;
+    return 0;
+}
+
+static int teardown(void **state) {
+    pair *p = *state;
+    fixture_close(&p->b);
+    fixture_end(&p->a);
+    free(p);
+    return 0;
+}
+
+#define ADD(conversation, id) \
+    .op = "add", .conversation_id = T(conversation), .role = T("user"), .content = T(id), .message_id = T(id)
+
+static int64_t add(fixture *f, const char *conversation, const char *id) {
+    return done(f, ADD(conversation, id))->message->created_at;
+}
+
+static int64_t position(fixture *f, const char *id) {
+    char sql[120];
+    snprintf(sql, sizeof sql, "SELECT position FROM messages WHERE id = '%s'", id);
+    return fixture_ask(f, sql);
+}
+
+static void assert_remembers(fixture *f, bool yes) {
+    assert_int_equal(((hf__store *)f->terminal.data)->recent.known, yes);
+}
+
+static void begin(fixture *f, int write) {
+    assert_int_equal(f->terminal.begin(f->terminal.data, write, &f->err), HF_OK);
+}
+
+static void commit(fixture *f) {
+    assert_int_equal(f->terminal.commit(f->terminal.data, &f->err), HF_OK);
+}
+
+/* ---- Others ------------------------------------------------------------------------------------ */
+
+static void two_handles_take_turns_and_no_place_or_time_is_given_twice(void **state) {
+    pair *p = *state;
+    int64_t last = 0;
+    for (int i = 0; i < 12; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "m%d", i);
+        fixture *f = i % 3 == 0 ? &p->b : &p->a;
+        int64_t time = add(f, "c1", id);
+        assert_true(time > last);
+        assert_int_equal(position(f, id), i + 1);
+        last = time;
+    }
+    assert_int_equal(fixture_ask(&p->a, "SELECT updated_at FROM conversations"), last);
+}
+
+static void what_another_handle_stored_is_seen_though_a_read_saw_it_first(void **state) {
+    pair *p = *state;
+    add(&p->a, "c1", "m1");
+    int64_t theirs = add(&p->b, "c1", "m2");
+    assert_non_null(done(&p->a, .op = "get", .message_id = T("m2"))->message);
+    assert_true(add(&p->a, "c1", "m3") > theirs);
+    assert_int_equal(position(&p->a, "m3"), 3);
+}
+
+static void the_place_of_a_message_that_another_handle_deleted_stays_its_own(void **state) {
+    pair *p = *state;
+    add(&p->a, "c1", "m1");
+    add(&p->a, "c1", "m2");
+    done(&p->b, .op = "delete", .message_id = T("m2"));
+    add(&p->a, "c1", "m3");
+    assert_int_equal(position(&p->a, "m3"), 3);
+    done(&p->a, .op = "delete", .message_id = T("m3"));
+    add(&p->a, "c1", "m4");
+    assert_int_equal(position(&p->a, "m4"), 4);
+}
+
+static void a_conversation_that_another_handle_deleted_is_not_found(void **state) {
+    pair *p = *state;
+    add(&p->a, "c1", "m1");
+    done(&p->b, .op = "deleteConversation", .conversation_id = T("c1"));
+    assert_int_equal(failed(&p->a, ADD("c1", "m2")), HF_NOT_FOUND);
+    done(&p->b, .op = "createConversation", .conversation_id = T("c1"));
+    add(&p->a, "c1", "m2");
+    assert_int_equal(fixture_ask(&p->a, "SELECT last_message_at = updated_at FROM conversations"), 1);
+}
+
+static void somebodys_own_statement_is_seen(void **state) {
+    pair *p = *state;
+    add(&p->a, "c1", "m1");
+    fixture_sql(&p->b, "UPDATE conversations SET updated_at = 5000000");
+    assert_true(add(&p->a, "c1", "m2") > 5000000);
+    fixture_sql(&p->a, "UPDATE conversations SET updated_at = 9000000"); /* on its own connection */
+    assert_true(add(&p->a, "c1", "m3") > 9000000);
+}
+
+static void a_place_that_the_index_still_knows_is_given_to_none(void **state) {
+    pair *p = *state;
+    add(&p->a, "c1", "tea");
+    fixture_sql(&p->b, "DELETE FROM messages");
+    done(&p->a, ADD("c1", "milk"), .skip_indexing = HF_YES);
+    assert_int_equal(position(&p->a, "milk"), 2);
+    assert_int_equal(done(&p->a, .op = "search", .query = T("tea"))->hits_count, 0);
+}
+
+/* ---- What is undone ---------------------------------------------------------------------------- */
+
+static void what_is_undone_is_forgotten(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    const hf_terminal *terminal = &f->terminal;
+    begin(f, 1);
+    assert_int_equal(inside(f, &(hf_op){ADD("c1", "m1")}), HF_OK);
+    assert_int_equal(terminal->mark(terminal->data, &f->err), HF_OK);
+    assert_int_equal(inside(f, &(hf_op){ADD("c1", "m2"), .metadata = T("{\"userMessageChannel\":\"sms\"}")}),
+                     HF_OK);
+    assert_remembers(f, true);
+    assert_int_equal(terminal->undo(terminal->data, &f->err), HF_OK);
+    assert_remembers(f, false);
+    assert_int_equal(inside(f, &(hf_op){ADD("c1", "m3"), .metadata = T("{\"userMessageChannel\":\"web\"}")}),
+                     HF_OK);
+    commit(f);
+    assert_int_equal(position(f, "m3"), 2);
+    assert_text(done(f, .op = "getConversation", .conversation_id = T("c1"))->conversation->origin_channel,
+                "web");
+}
+
+static void a_conversation_whose_transaction_was_rolled_back_is_not_found(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    begin(f, 1);
+    assert_int_equal(inside(f, &(hf_op){.op = "createConversation", .conversation_id = T("c2")}), HF_OK);
+    assert_int_equal(inside(f, &(hf_op){ADD("c2", "m1")}), HF_OK);
+    f->terminal.rollback(f->terminal.data);
+    assert_int_equal(failed(f, ADD("c2", "m1")), HF_NOT_FOUND);
+}
+
+/* ---- Other ops --------------------------------------------------------------------------------- */
+
+static void an_op_that_changes_what_is_remembered_makes_it_forgotten(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    add(f, "c1", "m1");
+    f->clock += 1000000;
+    int64_t updated = done(f, .op = "updateConversation", .conversation_id = T("c1"), .title = T("t"))
+                          ->conversation->updated_at;
+    f->clock -= 1000000;
+    assert_remembers(f, false);
+    assert_true(add(f, "c1", "m2") > updated);
+    done(f, .op = "fork", .conversation_id = T("c1"));
+    assert_remembers(f, false);
+    add(f, "c1", "m3");
+    assert_int_equal(position(f, "m3"), 5);
+    done(f, .op = "deleteConversation", .conversation_id = T("c1"));
+    assert_remembers(f, false);
+    assert_int_equal(failed(f, ADD("c1", "m4")), HF_NOT_FOUND);
+}
+
+static void an_op_that_changes_nothing_of_it_leaves_it(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("a1"));
+    done(f, .op = "append", .message_id = T("a1"), .delta = T("one"));
+    done(f, .op = "updateContent", .message_id = T("a1"), .content = T("one two"));
+    done(f, .op = "update", .message_id = T("a1"), .updates = T("{}"));
+    done(f, .op = "markSeen", .conversation_id = T("c1"));
+    done(f, .op = "list", .conversation_id = T("c1"));
+    done(f, .op = "createConversation", .conversation_id = T("c2"));
+    done(f, .op = "delete", .message_id = T("a1"));
+    assert_remembers(f, true);
+    add(f, "c1", "m2");
+    assert_int_equal(position(f, "m2"), 2);
+}
+
+static void more_conversations_than_are_remembered_stay_apart(void **state) {
+    enum { MANY = 3 * HF__RECENT_CONVERSATIONS };
+    fixture *f = &((pair *)*state)->a;
+    char conversation[16], id[16];
+    for (int i = 0; i < 2 * MANY; i++) {
+        snprintf(conversation, sizeof conversation, "of-%d", i % MANY);
+        if (i < MANY) done(f, .op = "createConversation", .conversation_id = T(conversation));
+        snprintf(id, sizeof id, "m%d", i);
+        add(f, conversation, id);
+        assert_int_equal(position(f, id), i + 1);
+    }
+    assert_int_equal(
+        fixture_ask(f, "SELECT count(*) FROM conversations AS c WHERE updated_at <> (SELECT created_at"
+                       " FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1)"),
+        0);
+}
+
+/* ---- Repeats ----------------------------------------------------------------------------------- */
+
+static void a_repeat_writes_nothing_and_takes_no_time(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    int64_t time = add(f, "c1", "m1");
+    done(f, ADD("c1", "m2"), .client_message_id = T("k"));
+    int changes = sqlite3_total_changes(fixture_db(f));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(add(f, "c1", "m1"), time);
+        assert_int_equal(f->result.deduplicated, HF_YES);
+        assert_text(done(f, ADD("c1", "m9"), .client_message_id = T("k"))->message->id, "m2");
+    }
+    assert_int_equal(sqlite3_total_changes(fixture_db(f)), changes);
+    assert_int_equal(add(f, "c1", "m3"), time + 2);
+    assert_int_equal(position(f, "m3"), 3);
+}
+
+/* ---- The file's own triggers ------------------------------------------------------------------- */
+
+static void a_trigger_that_stores_messages_of_its_own_is_no_obstacle(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    fixture_sql(f,
+                "CREATE TRIGGER echo AFTER INSERT ON messages WHEN new.role <> 'echo' BEGIN"
+                " INSERT INTO messages(id, conversation_id, role, created_at, state, content)"
+                " VALUES('echo-' || new.id, new.conversation_id, 'echo', new.created_at, 'final', 'x'); END");
+    add(f, "c1", "m1");
+    add(f, "c1", "m2");
+    assert_int_equal(position(f, "m2"), 3);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages"), 4);
+}
+
+static void a_trigger_that_keeps_a_message_out_is_an_error(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    fixture_sql(f, "CREATE TRIGGER never BEFORE INSERT ON messages BEGIN SELECT RAISE(IGNORE); END");
+    assert_int_equal(failed(f, ADD("c1", "m1")), HF_INTERNAL);
+    assert_non_null(strstr(f->err.message, "\"m1\""));
+}
+
+#define RULE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        RULE(two_handles_take_turns_and_no_place_or_time_is_given_twice),
+        RULE(what_another_handle_stored_is_seen_though_a_read_saw_it_first),
+        RULE(the_place_of_a_message_that_another_handle_deleted_stays_its_own),
+        RULE(a_conversation_that_another_handle_deleted_is_not_found),
+        RULE(somebodys_own_statement_is_seen),
+        RULE(a_place_that_the_index_still_knows_is_given_to_none),
+        RULE(what_is_undone_is_forgotten),
+        RULE(a_conversation_whose_transaction_was_rolled_back_is_not_found),
+        RULE(an_op_that_changes_what_is_remembered_makes_it_forgotten),
+        RULE(an_op_that_changes_nothing_of_it_leaves_it),
+        RULE(more_conversations_than_are_remembered_stay_apart),
+        RULE(a_repeat_writes_nothing_and_takes_no_time),
+        RULE(a_trigger_that_stores_messages_of_its_own_is_no_obstacle),
+        RULE(a_trigger_that_keeps_a_message_out_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
