@@ -18,19 +18,34 @@ static size_t length_at(const unsigned char *c, size_t left) {
     return length;
 }
 
+/* How many bytes at the start are ASCII without NUL; there may be a few more. */
+static size_t skip_ascii(const char *data, size_t size) {
+    uint64_t words[4];
+    size_t at = 0;
+    for (; size - at >= sizeof words; at += sizeof words) {
+        uint64_t other = 0; /* than that: bytes past 0x7F, or a NUL */
+        memcpy(words, data + at, sizeof words);
+        for (int i = 0; i < 4; i++)
+            other |= (words[i] - ONES) | words[i];
+        if (other & HIGHS) break;
+    }
+    for (; size - at >= sizeof *words; at += sizeof *words) {
+        memcpy(words, data + at, sizeof *words);
+        if (((*words - ONES) | *words) & HIGHS) break;
+    }
+    return at;
+}
+
 size_t hf__utf8_check(const char *data, size_t size) {
     size_t at = 0;
     while (at < size) {
-        uint64_t word;
-        while (size - at >= sizeof word) {
-            memcpy(&word, data + at, sizeof word);
-            if (((word - ONES) | word) & HIGHS) break; /* a byte past 0x7F, or a NUL */
-            at += sizeof word;
+        at += skip_ascii(data + at, size - at);
+        while (at < size) {
+            size_t length = length_at((const unsigned char *)data + at, size - at);
+            if (length == 0) return at;
+            at += length;
+            if (length == 1 && size - at >= sizeof(uint64_t)) break;
         }
-        if (at == size) break;
-        size_t length = length_at((const unsigned char *)data + at, size - at);
-        if (length == 0) break;
-        at += length;
     }
     return at;
 }

@@ -50,10 +50,20 @@ int64_t hf__host_now(hf__host *host) {
     return host->now(host->source_data);
 }
 
+/* The bytes for one id; of the host's own source no more than that. NULL where it fails. */
+static const unsigned char *take_random(hf__host *host) {
+    bool own = host->random == hf__random;
+    if (host->pooled == 0) {
+        size_t size = own ? sizeof host->pool : sizeof *host->pool;
+        if (host->random(host->source_data, host->pool, size) != 0) return NULL;
+        host->pooled = size / sizeof *host->pool;
+    }
+    return host->pool[--host->pooled];
+}
+
 int hf__host_uuid(hf__host *host, char out[HF__UUID_SIZE + 1], hf_error *err) {
-    unsigned char bytes[10];
-    if (host->random(host->source_data, bytes, sizeof bytes) != 0)
-        return hf__fail(err, HF_IO, "the random source gave no bytes for a new id");
+    const unsigned char *bytes = take_random(host);
+    if (bytes == NULL) return hf__fail(err, HF_IO, "the random source gave no bytes for a new id");
     hf__uuid_make(&host->uuids, hf__host_now(host), bytes, out);
     return HF_OK;
 }

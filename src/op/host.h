@@ -12,6 +12,9 @@ typedef struct hf__host {
     int (*random)(void *data, void *bytes, size_t size);
     void *source_data;
     hf__uuid_source uuids;
+    unsigned char pool[25]
+                      [10]; /* of the default source, which is a system call: what ids have not used yet */
+    size_t pooled;
     hf__limits limits;
 } hf__host;
 

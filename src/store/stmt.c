@@ -162,7 +162,6 @@ double hf__read_real(hf__query *query) {
 int hf__query_end(hf__query *query) {
     int rc = sqlite3_reset(query->stmt);
     if (query->code == HF_OK) check(query, rc); /* else it repeats what is known */
-    sqlite3_clear_bindings(query->stmt);
     return query->code;
 }
 

@@ -56,7 +56,8 @@ typedef struct hf__query {
 
 hf__query hf__query_start(hf__store *store, hf__sql sql, hf_error *err);
 
-/* Bound text is borrowed until hf__query_end; absent text is NULL. */
+/* Bound text is borrowed until hf__query_end; absent text is NULL. What the statement then still holds of it is never
+ * read: each use binds every parameter. */
 void hf__bind_text(hf__query *query, hf_text text);
 void hf__bind_int(hf__query *query, int64_t integer);
 
