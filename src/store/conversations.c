@@ -156,13 +156,17 @@ int hf__find_newest_final(hf__store *store, hf_text conversation_id, hf_result *
 }
 
 int hf__store_markSeen(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    hf_error why;
     hf__cursor cursor = {0};
     hf_text seen = op->message_id;
-    int code = hf__find_place(store, "conversationId", op->conversation_id, NULL, NULL, err);
-    if (code == HF_OK && seen.data == NULL)
-        code = hf__find_newest_final(store, op->conversation_id, result, &seen, &cursor, err);
-    else if (code == HF_OK)
-        code = hf__find_cursor(store, "messageId", seen, op->conversation_id, &cursor, err);
+    int code = seen.data == NULL
+                   ? hf__find_newest_final(store, op->conversation_id, result, &seen, &cursor, err)
+                   : hf__find_cursor(store, "messageId", seen, op->conversation_id, &cursor, err);
+    if (code == HF_NOT_FOUND || seen.data == NULL) { /* it may be the conversation that is not there */
+        int place = hf__find_place(store, "conversationId", op->conversation_id, NULL, NULL, &why);
+        if (place != HF_OK && err != NULL) *err = why;
+        if (place != HF_OK) return place;
+    }
     if (code == HF_OK && seen.data != NULL)
         code = hf__see(store, op->conversation_id, seen, cursor.created_at, err);
     if (code == HF_OK) code = hf__find_conversation(store, op->conversation_id, result, err);

@@ -74,11 +74,10 @@
        " FROM messages WHERE conversation_id = ?1"                                                           \
        " AND role = 'assistant' AND state = 'final'"                                                         \
        " ORDER BY position DESC LIMIT 1)"                                                                    \
-       " WHERE id = ?1 AND latest_assistant_message_id = ?2")                                                \
+       " WHERE id = ?1")                                                                                     \
     XX(CONVERSATION_UNSEE, "UPDATE conversations SET (last_seen_message_id, last_seen_at)"                   \
                            " = (SELECT id, created_at FROM messages WHERE conversation_id = ?1"              \
-                           " AND position < ?3 ORDER BY position DESC LIMIT 1)"                              \
-                           " WHERE id = ?1 AND last_seen_message_id = ?2")                                   \
+                           " AND position < ?2 ORDER BY position DESC LIMIT 1) WHERE id = ?1")               \
     XX(CONVERSATION_NEXT, "SELECT position, id FROM conversations WHERE position > ?"                        \
                           " ORDER BY position LIMIT 1")                                                      \
     XX(CONVERSATION_DELETE, "DELETE FROM conversations WHERE id = ?")                                        \
@@ -89,7 +88,11 @@
     XX(MESSAGE, "SELECT " HF__MESSAGE_COLUMNS " FROM messages WHERE id = ?")                                 \
     XX(MESSAGE_OF_CLIENT, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
                           " WHERE conversation_id = ? AND client_message_id = ?")                            \
-    XX(MESSAGE_PLACE, "SELECT position, conversation_id, state FROM messages WHERE id = ?")                  \
+    XX(MESSAGE_PLACE, "SELECT m.position, conversation_id, state, latest_assistant_message_id IS m.id,"      \
+                      " last_seen_message_id IS m.id, NOT EXISTS (SELECT 1 FROM messages AS later"           \
+                      " WHERE later.conversation_id = m.conversation_id AND later.position > m.position)"    \
+                      " FROM messages AS m LEFT JOIN conversations AS c ON c.id = conversation_id"           \
+                      " WHERE m.id = ?")                                                                     \
     XX(MESSAGE_METADATA, "SELECT position, owner, metadata FROM messages WHERE id = ?")                      \
     XX(MESSAGE_ADD, "INSERT INTO messages(" HF__MESSAGE_COLUMNS ", owner)"                                   \
                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")                          \

@@ -133,13 +133,11 @@ hf_text hf__read_view(hf__query *query) {
     hf_text text = {NULL, 0};
     if (query->code != HF_OK) return text;
     int column = query->place++;
-    if (sqlite3_column_type(query->stmt, column) == SQLITE_NULL) return text;
     text.data = (const char *)sqlite3_column_text(query->stmt, column);
-    if (text.data != NULL) {
+    if (text.data != NULL)
         text.size = (size_t)sqlite3_column_bytes(query->stmt, column);
-    } else {
+    else if (sqlite3_column_type(query->stmt, column) != SQLITE_NULL)
         hf__query_fail(query, hf__fail_memory(query->err));
-    }
     return text;
 }
 

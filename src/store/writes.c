@@ -288,65 +288,83 @@ int hf__store_update(hf__store *store, const hf_op *op, hf_result *result, hf_er
     return hf__query_do(&set);
 }
 
+/* A message that is to go, and which columns of its conversation tell of it. */
+typedef struct leaving {
+    hf_text id, conversation_id;
+    int64_t position;
+    hf_state state;
+    bool is_answer, is_seen, is_last;
+} leaving;
+
+static int find_leaving(hf__store *store, hf_text id, leaving *out, bool *found, hf_result *result,
+                        hf_error *err) {
+    out->id = id;
+    hf__query query = hf__query_start(store, HF__SQL_MESSAGE_PLACE, err);
+    hf__bind_text(&query, id);
+    *found = hf__query_row(&query);
+    if (*found) {
+        out->position = hf__read_int(&query);
+        out->conversation_id = hf__read_text(&query, result);
+        out->state = hf__state_of(hf__read_view(&query));
+        out->is_answer = hf__read_int(&query) != 0;
+        out->is_seen = hf__read_int(&query) != 0;
+        out->is_last = hf__read_int(&query) != 0;
+    }
+    return hf__query_end(&query);
+}
+
 /* What a conversation has to say of a message that is no more. */
-static int shrink_conversation(hf__store *store, hf_text conversation_id, hf_text id, int64_t position,
-                               hf_error *err) {
-    hf__query shrink = hf__query_start(store, HF__SQL_CONVERSATION_SHRINK, err);
-    hf__bind_text(&shrink, conversation_id);
-    int code = hf__query_do(&shrink);
-    if (code != HF_OK) return code;
-    hf__query unattend = hf__query_start(store, HF__SQL_CONVERSATION_UNATTEND, err);
-    hf__bind_text(&unattend, conversation_id);
-    hf__bind_text(&unattend, id);
-    code = hf__query_do(&unattend);
-    if (code != HF_OK) return code;
-    hf__query unsee = hf__query_start(store, HF__SQL_CONVERSATION_UNSEE, err);
-    hf__bind_text(&unsee, conversation_id);
-    hf__bind_text(&unsee, id);
-    hf__bind_int(&unsee, position);
-    return hf__query_do(&unsee);
+static int shrink_conversation(hf__store *store, const leaving *gone, hf_error *err) {
+    int code = HF_OK;
+    if (gone->is_last) {
+        hf__query shrink = hf__query_start(store, HF__SQL_CONVERSATION_SHRINK, err);
+        hf__bind_text(&shrink, gone->conversation_id);
+        code = hf__query_do(&shrink);
+    }
+    if (code == HF_OK && gone->is_answer) {
+        hf__query unattend = hf__query_start(store, HF__SQL_CONVERSATION_UNATTEND, err);
+        hf__bind_text(&unattend, gone->conversation_id);
+        code = hf__query_do(&unattend);
+    }
+    if (code == HF_OK && gone->is_seen) {
+        hf__query unsee = hf__query_start(store, HF__SQL_CONVERSATION_UNSEE, err);
+        hf__bind_text(&unsee, gone->conversation_id);
+        hf__bind_int(&unsee, gone->position);
+        code = hf__query_do(&unsee);
+    }
+    return code;
 }
 
 /* Removes a message, and leaves a mark in its place for the lists that page from it. There is none where somebody's
  * own DELETE took the conversation alone. */
-static int bury(hf__store *store, int64_t position, hf_text id, hf_text conversation_id, hf_error *err) {
+static int bury(hf__store *store, const leaving *gone, hf_error *err) {
     hf__query remove = hf__query_start(store, HF__SQL_MESSAGE_DELETE, err);
-    hf__bind_int(&remove, position);
+    hf__bind_int(&remove, gone->position);
     int code = hf__query_do(&remove);
     if (code != HF_OK) return code;
     hf__query mark = hf__query_start(store, HF__SQL_MESSAGE_BURY, err);
-    hf__bind_int(&mark, position);
-    hf__bind_text(&mark, id);
-    hf__bind_text(&mark, conversation_id);
+    hf__bind_int(&mark, gone->position);
+    hf__bind_text(&mark, gone->id);
+    hf__bind_text(&mark, gone->conversation_id);
     return hf__query_do(&mark);
 }
 
 int hf__store_delete(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
+    leaving gone = {0};
+    bool found = false, indexed = false;
     result->segment_ids = hf_result_alloc(result, sizeof(hf_text));
     result->deleted_summary_ids = hf_result_alloc(result, sizeof(hf_text)); /* always empty */
     if (result->segment_ids == NULL || result->deleted_summary_ids == NULL) return hf__fail_memory(err);
-
-    int64_t position = 0;
-    hf_text conversation_id = {NULL, 0};
-    hf_state state = HF_STATE_ABSENT;
-    hf__query find = hf__query_start(store, HF__SQL_MESSAGE_PLACE, err);
-    hf__bind_text(&find, op->message_id);
-    bool found = hf__query_row(&find), indexed = false;
-    if (found) {
-        position = hf__read_int(&find);
-        conversation_id = hf__read_text(&find, result);
-        state = hf__state_of(hf__read_view(&find));
-    }
-    int code = hf__query_end(&find);
+    int code = find_leaving(store, op->message_id, &gone, &found, result, err);
     if (code != HF_OK || !found) return code;
 
-    if (state == HF_STATE_FINAL) code = hf__index_remove(store, position, &indexed, err);
+    if (gone.state == HF_STATE_FINAL) code = hf__index_remove(store, gone.position, &indexed, err);
     if (code == HF_OK && indexed) {
         result->segment_ids_count = 1;
         if (!hf__copy_text(result, op->message_id, result->segment_ids)) return hf__fail_memory(err);
     }
-    if (code == HF_OK) code = bury(store, position, op->message_id, conversation_id, err);
-    if (code == HF_OK) code = shrink_conversation(store, conversation_id, op->message_id, position, err);
+    if (code == HF_OK) code = bury(store, &gone, err);
+    if (code == HF_OK) code = shrink_conversation(store, &gone, err);
     if (code == HF_OK) result->deleted = 1;
     return code;
 }
