@@ -4,6 +4,8 @@
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
+enum { BLOCK = 64 };
+
 /* The length of the character at `c`, of which `left` bytes are there; 0 where it is ill-formed or NUL. The
  * second byte has narrower bounds after some first bytes (RFC 3629, section 4). */
 static size_t length_at(const unsigned char *c, size_t left) {
@@ -18,20 +20,31 @@ static size_t length_at(const unsigned char *c, size_t left) {
     return length;
 }
 
+/* Sixteen bytes, which compilers for any processor know as one. */
+typedef unsigned char bytes __attribute__((vector_size(16)));
+
+/* Whether a block is ASCII without NUL. */
+static bool is_plain(const char *data) {
+    bytes part, any = {0}, nul = {0};
+    uint64_t words[2];
+    for (size_t at = 0; at < BLOCK; at += sizeof part) {
+        memcpy(&part, data + at, sizeof part);
+        any |= part;
+        nul |= (bytes)(part == 0);
+    }
+    any |= nul; /* all bits, where one is */
+    memcpy(words, &any, sizeof words);
+    return ((words[0] | words[1]) & HIGHS) == 0;
+}
+
 /* How many bytes at the start are ASCII without NUL; there may be a few more. */
 static size_t skip_ascii(const char *data, size_t size) {
-    uint64_t words[4];
     size_t at = 0;
-    for (; size - at >= sizeof words; at += sizeof words) {
-        uint64_t other = 0; /* than that: bytes past 0x7F, or a NUL */
-        memcpy(words, data + at, sizeof words);
-        for (int i = 0; i < 4; i++)
-            other |= (words[i] - ONES) | words[i];
-        if (other & HIGHS) break;
-    }
-    for (; size - at >= sizeof *words; at += sizeof *words) {
-        memcpy(words, data + at, sizeof *words);
-        if (((*words - ONES) | *words) & HIGHS) break;
+    while (size - at >= BLOCK && is_plain(data + at))
+        at += BLOCK;
+    for (uint64_t word; size - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, data + at, sizeof word);
+        if (((word - ONES) | word) & HIGHS) break; /* a byte past 0x7F, or a NUL */
     }
     return at;
 }
@@ -60,7 +73,13 @@ size_t hf__utf8_cut(const char *data, size_t size, size_t limit) {
 
 bool hf__utf8_has_control(const char *data, size_t size) {
     const unsigned char *c = (const unsigned char *)data;
-    for (size_t i = 0; i < size; i++) {
+    size_t i = 0;
+    for (uint64_t word; size - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, data + i, sizeof word);
+        uint64_t below = word - ONES * 0x20, delete = (word ^ ONES * 0x7F) - ONES;
+        if ((word | below | delete) & HIGHS) break; /* there may be one: a look at each byte tells */
+    }
+    for (; i < size; i++) {
         if (c[i] < 0x20 || c[i] == 0x7F) return true;
         if (c[i] == 0xC2 && i + 1 < size && c[i + 1] >= 0x80 && c[i + 1] <= 0x9F) return true;
     }

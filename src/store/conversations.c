@@ -20,21 +20,20 @@ static int make_conversation(const hf_op *op, int64_t time, hf_result *result, h
     return HF_OK;
 }
 
-int hf__insert_conversation(hf__store *store, const hf_conversation *conversation, hf_error *err) {
-    const hf_text none = {NULL, 0};
+int hf__insert_conversation(hf__store *store, const hf_conversation *conversation, bool *stored,
+                            hf_error *err) {
     hf__query add = hf__query_start(store, HF__SQL_CONVERSATION_ADD, err);
     hf__bind_text(&add, conversation->id);
     hf__bind_text(&add, conversation->title);
     hf__bind_text(&add, conversation->origin_channel);
     hf__bind_int(&add, conversation->created_at);
     hf__bind_int(&add, conversation->updated_at);
-    hf__bind_text(&add, none); /* last_message_at */
     hf__bind_text(&add, conversation->metadata);
-    for (int i = 0; i < 4; i++)
-        hf__bind_text(&add, none); /* latest_assistant_..., last_seen_..., unseen */
     hf__bind_text(&add, conversation->fork_parent_conversation_id);
     hf__bind_text(&add, conversation->fork_parent_message_id);
-    return hf__query_do(&add);
+    int code = hf__query_do(&add);
+    *stored = code == HF_OK && sqlite3_changes(store->db) > 0;
+    return code;
 }
 
 int hf__find_newest(hf__store *store, int64_t *newest, hf_error *err) {
@@ -44,15 +43,24 @@ int hf__find_newest(hf__store *store, int64_t *newest, hf_error *err) {
 }
 
 int hf__store_createConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    int code = hf__find_conversation(store, op->conversation_id, result, err);
-    if (code != HF_OK || result->conversation != NULL) return code;
-
-    int64_t newest = 0;
-    code = hf__find_newest(store, &newest, err);
+    int64_t newest = 0, before = store->newest;
+    bool stored = false;
+    int code = store->recent.known ? HF_OK : hf__find_newest(store, &newest, err);
     if (code == HF_OK) code = make_conversation(op, hf__next_time(store, newest, 0), result, err);
+    if (code == HF_OK) code = hf__insert_conversation(store, result->conversation, &stored, err);
     if (code != HF_OK) return code;
-
-    return hf__insert_conversation(store, result->conversation, err);
+    if (stored) {
+        hf__growth growth = {.position = sqlite3_last_insert_rowid(store->db),
+                             .updated_at = result->conversation->updated_at,
+                             .needs_channel = op->origin_channel.data == NULL};
+        hf__recent_made(store, op->conversation_id, &growth);
+        return HF_OK;
+    }
+    store->newest = before; /* no row bears the time */
+    result->conversation = NULL;
+    code = hf__find_conversation(store, op->conversation_id, result, err);
+    if (code != HF_OK || result->conversation != NULL) return code;
+    return hf__fail_unstored(err, "conversation", op->conversation_id);
 }
 
 int hf__store_updateConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
@@ -156,23 +164,17 @@ int hf__find_newest_final(hf__store *store, hf_text conversation_id, hf_result *
 }
 
 int hf__store_markSeen(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    hf_error why;
     hf__cursor cursor = {0};
     hf_text seen = op->message_id;
     int code = seen.data == NULL
                    ? hf__find_newest_final(store, op->conversation_id, result, &seen, &cursor, err)
                    : hf__find_cursor(store, "messageId", seen, op->conversation_id, &cursor, err);
-    if (code == HF_NOT_FOUND || seen.data == NULL) { /* it may be the conversation that is not there */
-        int place = hf__find_place(store, "conversationId", op->conversation_id, NULL, NULL, &why);
-        if (place != HF_OK && err != NULL) *err = why;
-        if (place != HF_OK) return place;
-    }
+    if (code == HF_NOT_FOUND || (code == HF_OK && seen.data == NULL))
+        code = hf__name_missing(store, op->conversation_id, code, err);
     if (code == HF_OK && seen.data != NULL)
         code = hf__see(store, op->conversation_id, seen, cursor.created_at, err);
-    if (code == HF_OK) code = hf__find_conversation(store, op->conversation_id, result, err);
+    if (code == HF_OK) code = hf__find_attention(store, op->conversation_id, result, err);
     if (code != HF_OK) return code;
-    result->attention = result->conversation->attention;
-    result->conversation = NULL;
     if (result->attention == NULL) result->attention = hf_result_alloc(result, sizeof *result->attention);
     return result->attention != NULL ? HF_OK : hf__fail_memory(err);
 }

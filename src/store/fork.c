@@ -83,7 +83,9 @@ static int make_conversation(copying *c, const hf_conversation *source, hf_resul
     }
     c->id = fork->id;
     result->conversation = fork;
-    return hf__insert_conversation(c->store, fork, err);
+    bool stored = false;
+    code = hf__insert_conversation(c->store, fork, &stored, err);
+    return code == HF_OK && !stored ? hf__fail_unstored(err, "conversation", fork->id) : code;
 }
 
 /* The source's next final message, with whether it is indexed; `done` where there is none. */
@@ -132,7 +134,7 @@ static int copy_message(copying *c, hf_message *message, bool indexed, hf_result
     message->created_at = c->time;
     bool stored = false;
     code = hf__insert_message(c->store, message, c->next, &stored, err);
-    if (code == HF_OK && !stored) code = hf__fail_unstored(err, message->id, c->next);
+    if (code == HF_OK && !stored) code = hf__fail_unstored(err, "message", message->id);
     if (code == HF_OK && indexed) code = hf__index_add(c->store, c->next, message->content, err);
     c->next++;
     return code == HF_OK ? hf__attend(c->store, message, err) : code;

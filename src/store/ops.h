@@ -39,9 +39,10 @@ int hf__merge_metadata(hf__store *store, hf_text base, hf_text updates, hf_resul
 /* Stores a message, unless its id, its client's id in the conversation or its place is taken: `stored` says. */
 int hf__insert_message(hf__store *store, const hf_message *message, int64_t position, bool *stored,
                        hf_error *err);
-int hf__fail_unstored(hf_error *err, hf_text id, int64_t position); /* where that cannot be */
+int hf__fail_unstored(hf_error *err, const char *what, hf_text id); /* where that cannot be */
 
-int hf__insert_conversation(hf__store *store, const hf_conversation *conversation, hf_error *err);
+int hf__insert_conversation(hf__store *store, const hf_conversation *conversation, bool *stored,
+                            hf_error *err);
 int hf__find_newest(hf__store *store, int64_t *newest, hf_error *err); /* the latest time in the store */
 
 /* ---- Anchors ----------------------------------------------------------------------------------- */
@@ -111,10 +112,16 @@ int hf__query_message(hf__query *query, hf_result *result);
 /* The same for a conversation by its id, and result->conversation. */
 int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_error *err);
 
+/* What of it was seen, as result->attention: NULL where there is nothing to see. */
+int hf__find_attention(hf__store *store, hf_text id, hf_result *result, hf_error *err);
+
 /* Where a conversation stands in the order of activity, or HF_NOT_FOUND. `field` is the op's that names it;
  * both numbers may be NULL. */
 int hf__find_place(hf__store *store, const char *field, hf_text id, int64_t *updated_at, int64_t *position,
                    hf_error *err);
+
+/* Nothing was found of a conversation, which came to `code`: HF_NOT_FOUND where it is not there itself. */
+int hf__name_missing(hf__store *store, hf_text conversation_id, int code, hf_error *err);
 
 /* A message of a conversation, or HF_NOT_FOUND. */
 typedef struct hf__cursor {

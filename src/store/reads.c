@@ -53,7 +53,8 @@ void hf__read_message(hf__query *query, hf_state state, hf_result *result, hf_me
     check_row(query, "messages", out->id, &hf__message_record, out);
 }
 
-static void read_attention(hf__query *query, hf_result *result, hf_conversation *out) {
+/* NULL where there is none, or the query failed. */
+static hf_attention *read_attention(hf__query *query, hf_result *result) {
     hf_attention attention = {0};
     attention.latest_assistant_message_id = hf__read_text(query, result);
     attention.latest_assistant_at = hf__read_int(query);
@@ -61,12 +62,13 @@ static void read_attention(hf__query *query, hf_result *result, hf_conversation 
     attention.unseen = hf__read_int(query) != 0;
     bool any =
         attention.latest_assistant_message_id.data != NULL || attention.last_seen_message_id.data != NULL;
-    if (query->code != HF_OK || !any) return;
-    out->attention = hf_result_alloc(result, sizeof attention);
-    if (out->attention != NULL)
-        *out->attention = attention;
+    if (query->code != HF_OK || !any) return NULL;
+    hf_attention *out = hf_result_alloc(result, sizeof attention);
+    if (out != NULL)
+        *out = attention;
     else
         hf__query_fail(query, hf__fail_memory(query->err));
+    return out;
 }
 
 static void read_conversation(hf__query *query, hf_result *result, hf_conversation *out) {
@@ -77,7 +79,7 @@ static void read_conversation(hf__query *query, hf_result *result, hf_conversati
     out->updated_at = hf__read_int(query);
     out->last_message_at = hf__read_int(query);
     out->metadata = hf__read_text(query, result);
-    read_attention(query, result, out);
+    out->attention = read_attention(query, result);
     out->fork_parent_conversation_id = hf__read_text(query, result);
     out->fork_parent_message_id = hf__read_text(query, result);
     check_row(query, "conversations", out->id, &hf__conversation_record, out);
@@ -111,6 +113,17 @@ int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_er
     return hf__query_end(&query);
 }
 
+int hf__find_attention(hf__store *store, hf_text id, hf_result *result, hf_error *err) {
+    hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_ATTENTION, err);
+    hf__bind_text(&query, id);
+    if (hf__query_row(&query)) {
+        result->attention = read_attention(&query, result);
+        if (result->attention != NULL)
+            check_row(&query, "conversations", id, &hf__attention_record, result->attention);
+    }
+    return hf__query_end(&query);
+}
+
 /* ---- What is not there ------------------------------------------------------------------------- */
 
 int hf__no_conversation(hf_error *err, const char *field, hf_text id) {
@@ -133,6 +146,14 @@ int hf__find_place(hf__store *store, const char *field, hf_text id, int64_t *upd
     }
     int code = hf__query_end(&query);
     return code == HF_OK && !found ? hf__no_conversation(err, field, id) : code;
+}
+
+int hf__name_missing(hf__store *store, hf_text conversation_id, int code, hf_error *err) {
+    hf_error why;
+    int place = hf__find_place(store, "conversationId", conversation_id, NULL, NULL, &why);
+    if (place == HF_OK) return code;
+    if (err != NULL) *err = why;
+    return place;
 }
 
 static int no_such_message(hf_error *err, const char *field, hf_text id, hf_text conversation_id) {
@@ -233,10 +254,10 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
     int64_t first = INT64_MIN, last = INT64_MAX;
     size_t limit = op->limit > 0 ? (size_t)op->limit : DEFAULT_LIMIT;
     hf__rows rows;
-    int code = hf__find_place(store, "conversationId", op->conversation_id, NULL, NULL, err);
-    if (code == HF_OK) code = find_page(store, "after", op->after, op->conversation_id, &first, err);
+    int code = find_page(store, "after", op->after, op->conversation_id, &first, err);
     if (code == HF_OK) code = find_page(store, "before", op->before, op->conversation_id, &last, err);
     if (code == HF_OK) code = hf__rows_start(&rows, sizeof(hf_message), result, err);
+    if (code == HF_NOT_FOUND) return hf__name_missing(store, op->conversation_id, code, err);
     if (code != HF_OK) return code;
 
     hf__query query =
@@ -261,7 +282,8 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
     if (!forward) reverse(rows.data, rows.count);
     result->messages = rows.data;
     result->messages_count = rows.count;
-    return hf__query_end(&query);
+    code = hf__query_end(&query);
+    return code == HF_OK && rows.count == 0 ? hf__name_missing(store, op->conversation_id, code, err) : code;
 }
 
 int hf__store_listConversations(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {

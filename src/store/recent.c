@@ -26,6 +26,7 @@ static bool read_version(hf__store *store, uint32_t *out) {
 
 void hf__recent_forget(hf__store *store) {
     store->recent.known = false;
+    store->recent.next = 0;
     store->recent.count = 0;
 }
 
@@ -59,7 +60,7 @@ static struct hf__recent_one *find(const hf__recent *recent, hf_text id) {
 
 bool hf__recent_find(const hf__store *store, hf_text id, hf__growth *out, int64_t *next) {
     const struct hf__recent_one *one = store->recent.known ? find(&store->recent, id) : NULL;
-    if (one == NULL) return false;
+    if (one == NULL || store->recent.next == 0) return false;
     *out = one->growth;
     *next = store->recent.next;
     return true;
@@ -76,4 +77,8 @@ void hf__recent_keep(hf__store *store, hf_text id, const hf__growth *growth, int
         one->size = id.size;
     }
     if (one != NULL) one->growth = *growth;
+}
+
+void hf__recent_made(hf__store *store, hf_text id, const hf__growth *growth) {
+    hf__recent_keep(store, id, growth, store->recent.next);
 }

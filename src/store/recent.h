@@ -18,7 +18,7 @@ typedef struct hf__recent {
     bool known;       /* the rest holds */
     bool writing;     /* a transaction with the write lock is open */
     uint32_t version; /* of the data, after the last commit */
-    int64_t next;     /* the position of the next message */
+    int64_t next;     /* the position of the next message, 0 where it is not known */
     unsigned count;   /* of the conversations, ever: the oldest gives way */
     struct hf__recent_one {
         char id[HF__RECENT_ID];
@@ -42,7 +42,8 @@ void hf__recent_forget(struct hf__store *store);
 /* What is known of a conversation, and the position of the next message; false where that has to be looked up. */
 bool hf__recent_find(const struct hf__store *store, hf_text id, hf__growth *out, int64_t *next);
 
-/* A message was stored at the position before `next`, in a conversation that is as told since. */
+/* A conversation is as told since a message was stored in it, at the position before `next`; or since it was made. */
 void hf__recent_keep(struct hf__store *store, hf_text id, const hf__growth *growth, int64_t next);
+void hf__recent_made(struct hf__store *store, hf_text id, const hf__growth *growth);
 
 #endif

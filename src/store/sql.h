@@ -11,10 +11,10 @@
 /* Columns of the rows, in the order in which reads.c reads them. */
 #define HF__MESSAGE_COLUMNS \
     "state, position, id, conversation_id, role, content, created_at, metadata, client_message_id"
+#define HF__ATTENTION_COLUMNS "latest_assistant_message_id, latest_assistant_at, last_seen_message_id, unseen"
 #define HF__CONVERSATION_COLUMNS                                          \
     "id, title, origin_channel, created_at, updated_at, last_message_at," \
-    " metadata, latest_assistant_message_id, latest_assistant_at,"        \
-    " last_seen_message_id, unseen, fork_parent_conversation_id,"         \
+    " metadata, " HF__ATTENTION_COLUMNS ", fork_parent_conversation_id,"  \
     " fork_parent_message_id"
 
 /* The creation time of the newest row of the store, 0 where there is none. */
@@ -43,11 +43,13 @@
     XX(NEXT_POSITION, "SELECT " HF__NEXT_POSITION)                                                           \
                                                                                                              \
     XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations WHERE id = ?")                  \
+    XX(CONVERSATION_ATTENTION, "SELECT " HF__ATTENTION_COLUMNS " FROM conversations WHERE id = ?")           \
     XX(CONVERSATION_PLACE, "SELECT updated_at, position FROM conversations WHERE id = ?")                    \
     XX(CONVERSATION_GROWTH, "SELECT position, updated_at, origin_channel IS NULL, " HF__NEWEST               \
                             ", " HF__NEXT_POSITION " FROM conversations WHERE id = ?")                       \
-    XX(CONVERSATION_ADD, "INSERT INTO conversations(" HF__CONVERSATION_COLUMNS ")"                           \
-                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                   \
+    XX(CONVERSATION_ADD, "INSERT INTO conversations(id, title, origin_channel, created_at, updated_at,"      \
+                         " metadata, fork_parent_conversation_id, fork_parent_message_id)"                   \
+                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")                           \
     XX(CONVERSATION_SET, "UPDATE conversations SET title = ?, origin_channel = ?, metadata = ?,"             \
                          " updated_at = ? WHERE id = ?")                                                     \
     XX(CONVERSATION_GROW, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                  \

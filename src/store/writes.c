@@ -170,12 +170,12 @@ int hf__insert_message(hf__store *store, const hf_message *message, int64_t posi
     return code;
 }
 
-int hf__fail_unstored(hf_error *err, hf_text id, int64_t position) {
+int hf__fail_unstored(hf_error *err, const char *what, hf_text id) {
     return hf__fail(
         err, HF_INTERNAL,
-        "message \"%.*s\": SQLite did not store it at position %lld: its id or place is taken, or "
-        "a trigger of the file's own kept it out",
-        (int)id.size, id.data, (long long)position);
+        "%s \"%.*s\": SQLite did not store it: its id or place is taken, or a trigger of the file's own "
+        "kept it out",
+        what, (int)id.size, id.data);
 }
 
 /* What the conversation has to say of its newest message, in one write of its row. */
@@ -245,7 +245,7 @@ static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_
         result->deduplicated = HF_YES;
         return hf__anchor_repeat(store, result->message, result, err);
     }
-    if (!into.recent) return hf__fail_unstored(err, op->message_id, into.next);
+    if (!into.recent) return hf__fail_unstored(err, "message", op->message_id);
     hf__recent_forget(store); /* a trigger of the file's own may have taken the place */
     return store_message(store, op, content, state, result, err);
 }
