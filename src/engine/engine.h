@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/home.h"
 #include "chain/frame.h"
 
 /* ---- The turn (turn.c) ------------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ struct hf_store {
     bool trusted;      /* scripts run without sandbox and budget */
     hf_trace_fn trace; /* NULL: nobody listens */
     void *trace_data;
-    pid_t pid;
+    hf__home home;
     _Atomic uintptr_t runner; /* the thread that has the turn, 0 for none */
     hf__line line;
     hf__inbox inbox;

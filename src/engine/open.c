@@ -1,6 +1,5 @@
 /* The life of a store, and the look at one that is not open. */
 #include <stddef.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -77,7 +76,7 @@ int hf_open(const char *path, const hf_options *options, hf_store **out, hf_erro
         store->txn.stays = hf__turn_goes_on;
         store->txn.stays_data = store;
     }
-    store->pid = getpid();
+    hf__home_make(&store->home);
     store->chain.quarantine_after = options != NULL ? options->quarantine_after : 0;
     *out = store;
     return HF_OK;
@@ -96,11 +95,12 @@ int hf_doctor_json(const char *path, int repair, hf_json *out, hf_error *err) {
 }
 
 void hf_close(hf_store *store) {
-    if (store == NULL || store->pid != getpid() || hf__engine_is_inside(store)) return;
+    if (store == NULL || !hf__home_is_here(&store->home) || hf__engine_is_inside(store)) return;
     if (!hf__inbox_close(store)) return;
     hf__chain_free(&store->chain);
     hf__vm_free(store->vm);
     if (store->terminal.close != NULL) store->terminal.close(store->terminal.data);
     hf__line_close(&store->line);
+    hf__home_leave(&store->home);
     hf__free(store);
 }

@@ -5,7 +5,6 @@
  * commits for all. How an op runs is left to exec.c and submit.c, marks and retries to the transaction.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "engine/engine.h"
@@ -102,11 +101,11 @@ bool hf__engine_is_inside(const hf_store *store) {
 
 int hf__engine_check(hf_store *store, hf_error *err) {
     if (store == NULL) return hf__fail(err, HF_MISUSE, "expected a store, found NULL");
-    if (store->pid != getpid())
+    if (!hf__home_is_here(&store->home))
         return hf__fail(err, HF_MISUSE,
                         "the store was opened by process %ld and inherited over fork: open one "
                         "of this process's own",
-                        (long)store->pid);
+                        (long)store->home.pid);
     if (hf__engine_is_inside(store))
         return hf__fail(err, HF_MISUSE,
                         "the store was called from inside one of its own layers: use ctx:exec or "
