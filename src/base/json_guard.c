@@ -137,22 +137,26 @@ static int guard_escape(hf__json_reader *r) {
     return hf__json_refuse(r, start, found, "a pair, from \\uD800\\uDC00 to \\uDBFF\\uDFFF");
 }
 
+/* Past all that stands for itself in a string. */
+static void skip_ordinary(hf__json_reader *r) {
+    const unsigned char *c = (const unsigned char *)r->json.data + r->at;
+    const unsigned char *end = (const unsigned char *)r->json.data + r->json.size;
+    while (c < end && *c >= 0x20 && *c != '"' && *c != '\\')
+        c++;
+    r->at = r->json.size - (size_t)(end - c);
+}
+
 static int guard_string(hf__json_reader *r, const char *expected) {
     if (hf__json_peek(r) != '"') return refuse_here(r, expected);
     r->at++;
     for (;;) {
+        skip_ordinary(r);
         int c = hf__json_peek(r);
         if (c == '"') break;
-        if (c == '\\') {
-            int code = guard_escape(r);
-            if (code != HF_OK) return code;
-        } else if (c < 0) {
-            return refuse_here(r, "'\"' at the end of a string");
-        } else if (c < 0x20) {
-            return refuse_here(r, "control characters of a string as escapes");
-        } else {
-            r->at++;
-        }
+        if (c < 0) return refuse_here(r, "'\"' at the end of a string");
+        if (c < 0x20) return refuse_here(r, "control characters of a string as escapes");
+        int code = guard_escape(r);
+        if (code != HF_OK) return code;
     }
     r->at++;
     return HF_OK;

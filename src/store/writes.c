@@ -263,29 +263,48 @@ int hf__store_reserve(hf__store *store, const hf_op *op, hf_result *result, hf_e
 
 /* ---- update, delete ---------------------------------------------------------------------------- */
 
+/* The op's updates, which have been checked, over the stored metadata, which has not been. */
+static int merge_into(const hf_op *op, hf_text stored, hf__buf *out, hf_error *err) {
+    int code = hf__json_merge(out, stored, op->updates, HF__JSON_DEPTH, err);
+    if (code == HF_OK) return hf__buf_check(out, "the merged metadata", err);
+    int found = stored.data != NULL ? check_metadata(op->message_id, stored, err) : HF_OK;
+    return found == HF_OK ? code : found;
+}
+
+/* What update finds, and the metadata that it makes of that. */
+static int find_and_merge(hf__store *store, const hf_op *op, int64_t *position, hf_text *owner,
+                          hf__buf *merged, hf_result *memory, hf_error *err) {
+    int code = HF_OK;
+    hf__query query = hf__query_start(store, HF__SQL_MESSAGE_METADATA, err);
+    hf__bind_text(&query, op->message_id);
+    bool found = hf__query_row(&query);
+    if (found) {
+        *position = hf__read_int(&query);
+        *owner = hf__read_text(&query, memory);
+        hf_text stored = hf__read_view(&query);
+        if (query.code == HF_OK) code = merge_into(op, stored, merged, err);
+    }
+    int ended = hf__query_end(&query);
+    if (ended != HF_OK) return ended;
+    return found ? code : hf__no_message(err, "messageId", op->message_id);
+}
+
 int hf__store_update(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
     int64_t position = 0;
-    hf_text owner = {NULL, 0}, metadata = {NULL, 0};
-    hf__query find = hf__query_start(store, HF__SQL_MESSAGE_METADATA, err);
-    hf__bind_text(&find, op->message_id);
-    bool found = hf__query_row(&find);
-    if (found) {
-        position = hf__read_int(&find);
-        owner = hf__read_text(&find, result);
-        metadata = hf__read_text(&find, result);
-    }
-    int code = hf__query_end(&find);
-    if (code == HF_OK && !found) code = hf__no_message(err, "messageId", op->message_id);
-    if (code == HF_OK && metadata.data != NULL) code = check_metadata(op->message_id, metadata, err);
-    if (code == HF_OK) code = hf__merge_metadata(store, metadata, op->updates, result, &metadata, err);
+    hf_text owner = {NULL, 0};
+    hf__buf merged;
+    hf__buf_init(&merged, store->options.host->limits.metadata);
+    int code = find_and_merge(store, op, &position, &owner, &merged, result, err);
     if (code == HF_OK && owner.data != NULL)
         hf__anchor_meet(store, owner, NULL, NULL); /* its state is by the way */
-    if (code != HF_OK) return code;
-
-    hf__query set = hf__query_start(store, HF__SQL_MESSAGE_SET_METADATA, err);
-    hf__bind_text(&set, metadata);
-    hf__bind_int(&set, position);
-    return hf__query_do(&set);
+    if (code == HF_OK) {
+        hf__query set = hf__query_start(store, HF__SQL_MESSAGE_SET_METADATA, err);
+        hf__bind_text(&set, hf__buf_view(&merged));
+        hf__bind_int(&set, position);
+        code = hf__query_do(&set);
+    }
+    hf__buf_free(&merged);
+    return code;
 }
 
 /* A message that is to go, and which columns of its conversation tell of it. */
