@@ -227,13 +227,26 @@ static int check_seq(const hf__store *store, const hf_op *op, const last_delta *
     return HF_OK;
 }
 
+/* The end of a message that this handle may append to: as it was left, or looked up. */
+static int find_end(hf__store *store, const hf_op *op, hf_result *result, anchor *found, last_delta *last,
+                    hf_error *err) {
+    hf__stream stream;
+    bool known = hf__recent_find_stream(store, op->message_id, &stream);
+    if (known && (op->seq == 0 || op->seq == stream.seq + 1)) {
+        *found = (anchor){.position = stream.position, .state = HF_STATE_STREAMING};
+        *last = (last_delta){.seq = stream.seq, .length = stream.length};
+        return HF_OK;
+    }
+    int code = find_anchor(store, op->message_id, result, found, err);
+    if (code == HF_OK) code = check_owner(store, op, found, err);
+    if (code != HF_OK) return code;
+    return find_last(store, found->position, op->seq != 0 ? op->delta : (hf_text){NULL, 0}, last, err);
+}
+
 int hf__store_append(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
     anchor found = {0};
     last_delta last;
-    int code = find_anchor(store, op->message_id, result, &found, err);
-    if (code == HF_OK) code = check_owner(store, op, &found, err);
-    if (code == HF_OK)
-        code = find_last(store, found.position, op->seq != 0 ? op->delta : (hf_text){NULL, 0}, &last, err);
+    int code = find_end(store, op, result, &found, &last, err);
     if (code != HF_OK) return code;
     result->seq = last.seq;
     result->length = last.length;
@@ -248,10 +261,15 @@ int hf__store_append(hf__store *store, const hf_op *op, hf_result *result, hf_er
     hf__bind_int(&add, result->length);
     hf__bind_text(&add, op->delta);
     code = hf__query_do(&add);
-    if (code != HF_OK || found.state == HF_STATE_STREAMING) return code;
-    hf__query stream = hf__query_start(store, HF__SQL_ANCHOR_STREAM, err);
-    hf__bind_int(&stream, found.position);
-    return hf__query_do(&stream);
+    if (code == HF_OK && found.state != HF_STATE_STREAMING) {
+        hf__query stream = hf__query_start(store, HF__SQL_ANCHOR_STREAM, err);
+        hf__bind_int(&stream, found.position);
+        code = hf__query_do(&stream);
+    }
+    if (code == HF_OK)
+        hf__recent_keep_stream(store, op->message_id,
+                               &(hf__stream){found.position, result->seq, result->length});
+    return code;
 }
 
 /* ---- updateContent, abort ---------------------------------------------------------------------- */

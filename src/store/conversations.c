@@ -45,7 +45,7 @@ int hf__find_newest(hf__store *store, int64_t *newest, hf_error *err) {
 int hf__store_createConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
     int64_t newest = 0, before = store->newest;
     bool stored = false;
-    int code = store->recent.known ? HF_OK : hf__find_newest(store, &newest, err);
+    int code = store->recent.times ? HF_OK : hf__find_newest(store, &newest, err);
     if (code == HF_OK) code = make_conversation(op, hf__next_time(store, newest, 0), result, err);
     if (code == HF_OK) code = hf__insert_conversation(store, result->conversation, &stored, err);
     if (code != HF_OK) return code;

@@ -1,20 +1,24 @@
 /*
- * What the last writes told of the store: the position of the next message, and of a few conversations what a message
- * changes. One rule says when it holds: the file is as this handle's own writes left it, and each of these was an op
- * that changes nothing of it but through hf__recent_keep. So all is forgotten where anything was undone, where another
- * op succeeded or any failed, and where SQLite, asked under the write lock, says that somebody else wrote: its data
- * version then differs from the one after the last commit.
+ * What the last writes told of the store: the position of the next message, of a few conversations what a message
+ * changes, and where a few streams end. One rule says when it holds: the file is as this handle's own writes left it, and
+ * each of these was an op that changes nothing of it but through hf__recent_keep and its siblings. So all is forgotten
+ * where anything was undone, where another op succeeded or any failed, and where SQLite, asked under the write lock, says
+ * that somebody else wrote: its data version then differs from the one after the last commit.
  */
 #include "store/recent.h"
 
 #include "store/stmt.h"
 
-/* The ops that make no message, and change neither what is kept of a conversation nor whether there is one. */
+/* The ops that change no stream but their own, and of conversations only what is kept: there may be new ones. */
 static const hf__kinds harmless = HF__KIND_BIT(HF__KIND_add) | HF__KIND_BIT(HF__KIND_reserve) |
-                                  HF__KIND_BIT(HF__KIND_append) | HF__KIND_BIT(HF__KIND_updateContent) |
-                                  HF__KIND_BIT(HF__KIND_abort) | HF__KIND_BIT(HF__KIND_update) |
-                                  HF__KIND_BIT(HF__KIND_delete) | HF__KIND_BIT(HF__KIND_markSeen) |
-                                  HF__KIND_BIT(HF__KIND_createConversation);
+                                  HF__KIND_BIT(HF__KIND_append) | HF__KIND_BIT(HF__KIND_update) |
+                                  HF__KIND_BIT(HF__KIND_markSeen) | HF__KIND_BIT(HF__KIND_createConversation);
+
+/* Those that end streams, and are as harmless otherwise. */
+static const hf__kinds ending =
+    HF__KIND_BIT(HF__KIND_updateContent) | HF__KIND_BIT(HF__KIND_abort) | HF__KIND_BIT(HF__KIND_delete);
+
+/* ---- When it holds ----------------------------------------------------------------------------- */
 
 static bool read_version(hf__store *store, uint32_t *out) {
     unsigned version = 0;
@@ -25,9 +29,10 @@ static bool read_version(hf__store *store, uint32_t *out) {
 }
 
 void hf__recent_forget(hf__store *store) {
-    store->recent.known = false;
-    store->recent.next = 0;
-    store->recent.count = 0;
+    hf__recent *recent = &store->recent;
+    recent->known = recent->times = false;
+    recent->next = 0;
+    recent->conversations.count = recent->streams.count = 0;
 }
 
 void hf__recent_begin(hf__store *store, bool writes) {
@@ -44,41 +49,65 @@ void hf__recent_commit(hf__store *store) {
 }
 
 void hf__recent_after(hf__store *store, hf__kind kind, int code) {
-    bool keeps = code == HF_OK && (!hf__ops[kind].writes || (harmless & HF__KIND_BIT(kind)) != 0);
-    if (!keeps) hf__recent_forget(store);
+    hf__kinds bit = HF__KIND_BIT(kind);
+    bool keeps = code == HF_OK && (!hf__ops[kind].writes || ((harmless | ending) & bit) != 0);
+    if (!keeps)
+        hf__recent_forget(store);
+    else if ((ending & bit) != 0)
+        store->recent.streams.count = 0;
 }
 
-static struct hf__recent_one *find(const hf__recent *recent, hf_text id) {
-    unsigned count = recent->count < HF__RECENT_CONVERSATIONS ? recent->count : HF__RECENT_CONVERSATIONS;
+/* ---- What is kept ------------------------------------------------------------------------------ */
+
+static const hf__recent_one *find(const hf__recent_list *list, hf_text id) {
+    unsigned count = list->count < HF__RECENT_ONES ? list->count : HF__RECENT_ONES;
     for (unsigned i = 0; i < count; i++) {
-        const struct hf__recent_one *one = &recent->conversations[i];
-        if (one->size == id.size && memcmp(one->id, id.data, id.size) == 0)
-            return (struct hf__recent_one *)one;
+        const hf__recent_one *one = &list->ones[i];
+        if (one->size == id.size && memcmp(one->id, id.data, id.size) == 0) return one;
     }
     return NULL;
 }
 
+/* The place for what is known under an id; NULL for an id that no op lets through. */
+static hf__recent_one *put(hf__recent_list *list, hf_text id) {
+    const hf__recent_one *found = find(list, id);
+    if (found != NULL) return &list->ones[found - list->ones];
+    if (id.size > HF__RECENT_ID) return NULL;
+    hf__recent_one *one = &list->ones[list->count++ % HF__RECENT_ONES];
+    memcpy(one->id, id.data, id.size);
+    one->size = id.size;
+    return one;
+}
+
 bool hf__recent_find(const hf__store *store, hf_text id, hf__growth *out, int64_t *next) {
-    const struct hf__recent_one *one = store->recent.known ? find(&store->recent, id) : NULL;
-    if (one == NULL || store->recent.next == 0) return false;
-    *out = one->growth;
-    *next = store->recent.next;
+    const hf__recent *recent = &store->recent;
+    const hf__recent_one *one = recent->next != 0 ? find(&recent->conversations, id) : NULL;
+    if (one == NULL) return false;
+    *out = one->is.growth;
+    *next = recent->next;
     return true;
 }
 
 void hf__recent_keep(hf__store *store, hf_text id, const hf__growth *growth, int64_t next) {
     hf__recent *recent = &store->recent;
-    struct hf__recent_one *one = find(recent, id);
-    recent->known = true;
+    hf__recent_one *one = put(&recent->conversations, id);
+    if (one != NULL) one->is.growth = *growth;
+    recent->known = recent->times = true;
     recent->next = next;
-    if (one == NULL && id.size <= sizeof one->id) {
-        one = &recent->conversations[recent->count++ % HF__RECENT_CONVERSATIONS];
-        memcpy(one->id, id.data, id.size);
-        one->size = id.size;
-    }
-    if (one != NULL) one->growth = *growth;
 }
 
 void hf__recent_made(hf__store *store, hf_text id, const hf__growth *growth) {
     hf__recent_keep(store, id, growth, store->recent.next);
+}
+
+bool hf__recent_find_stream(const hf__store *store, hf_text id, hf__stream *out) {
+    const hf__recent_one *one = find(&store->recent.streams, id);
+    if (one != NULL) *out = one->is.stream;
+    return one != NULL;
+}
+
+void hf__recent_keep_stream(hf__store *store, hf_text id, const hf__stream *stream) {
+    hf__recent_one *one = put(&store->recent.streams, id);
+    if (one != NULL) one->is.stream = *stream;
+    store->recent.known = true;
 }

@@ -6,7 +6,7 @@
 
 #include "op/record.h"
 
-enum { HF__RECENT_CONVERSATIONS = 8, HF__RECENT_ID = 128 };
+enum { HF__RECENT_ONES = 8, HF__RECENT_ID = 128 };
 
 /* What a conversation that gets a message has to say. */
 typedef struct hf__growth {
@@ -14,17 +14,33 @@ typedef struct hf__growth {
     bool needs_channel;
 } hf__growth;
 
+/* Where a message ends that this handle streams into. */
+typedef struct hf__stream {
+    int64_t position;
+    int64_t seq, length; /* of its last delta; of the content through it, in bytes */
+} hf__stream;
+
+typedef struct hf__recent_one {
+    char id[HF__RECENT_ID];
+    size_t size;
+    union {
+        hf__growth growth;
+        hf__stream stream;
+    } is;
+} hf__recent_one;
+
+typedef struct hf__recent_list {
+    unsigned count; /* of all that ever came in: the oldest gives way */
+    hf__recent_one ones[HF__RECENT_ONES];
+} hf__recent_list;
+
 typedef struct hf__recent {
     bool known;       /* the rest holds */
     bool writing;     /* a transaction with the write lock is open */
+    bool times;       /* no row is newer than what this handle ever gave, or saw */
     uint32_t version; /* of the data, after the last commit */
     int64_t next;     /* the position of the next message, 0 where it is not known */
-    unsigned count;   /* of the conversations, ever: the oldest gives way */
-    struct hf__recent_one {
-        char id[HF__RECENT_ID];
-        size_t size;
-        hf__growth growth;
-    } conversations[HF__RECENT_CONVERSATIONS];
+    hf__recent_list conversations, streams;
 } hf__recent; /* zeroed: nothing is known */
 
 struct hf__store;
@@ -41,6 +57,10 @@ void hf__recent_forget(struct hf__store *store);
 
 /* What is known of a conversation, and the position of the next message; false where that has to be looked up. */
 bool hf__recent_find(const struct hf__store *store, hf_text id, hf__growth *out, int64_t *next);
+
+/* The same of a message that this handle streams into; and its end, now that a delta was stored. */
+bool hf__recent_find_stream(const struct hf__store *store, hf_text id, hf__stream *out);
+void hf__recent_keep_stream(struct hf__store *store, hf_text id, const hf__stream *stream);
 
 /* A conversation is as told since a message was stored in it, at the position before `next`; or since it was made. */
 void hf__recent_keep(struct hf__store *store, hf_text id, const hf__growth *growth, int64_t next);

@@ -185,7 +185,7 @@ static void an_op_that_changes_nothing_of_it_leaves_it(void **state) {
 }
 
 static void more_conversations_than_are_remembered_stay_apart(void **state) {
-    enum { MANY = 3 * HF__RECENT_CONVERSATIONS };
+    enum { MANY = 3 * HF__RECENT_ONES };
     fixture *f = &((pair *)*state)->a;
     char conversation[16], id[16];
     for (int i = 0; i < 2 * MANY; i++) {
@@ -199,6 +199,93 @@ static void more_conversations_than_are_remembered_stay_apart(void **state) {
         fixture_ask(f, "SELECT count(*) FROM conversations AS c WHERE updated_at <> (SELECT created_at"
                        " FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1)"),
         0);
+}
+
+/* ---- Streams ----------------------------------------------------------------------------------- */
+
+static void reserve(fixture *f, const char *id) {
+    done(f, .op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T(id));
+}
+
+#define APPEND(id, text) .op = "append", .message_id = T(id), .delta = T(text)
+
+static void assert_content(fixture *f, const char *id, const char *content) {
+    assert_text(done(f, .op = "get", .message_id = T(id))->message->content, content);
+}
+
+static void a_stream_goes_on_where_it_ended(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    reserve(f, "a1");
+    reserve(f, "a2");
+    for (int i = 1; i <= 4; i++) {
+        assert_int_equal(done(f, APPEND("a1", "ab"))->seq, i);
+        assert_int_equal(f->result.length, 2 * i);
+        assert_int_equal(done(f, APPEND("a2", "c"), .seq = i)->length, i);
+        add(f, "c1", "m1");
+    }
+    assert_int_equal(done(f, APPEND("a2", "c"), .seq = 4)->seq, 4); /* again */
+    assert_int_equal(failed(f, APPEND("a2", "d"), .seq = 4), HF_CONFLICT);
+    assert_int_equal(failed(f, APPEND("a1", "d"), .seq = 6), HF_CONFLICT);
+    assert_content(f, "a1", "abababab");
+    assert_content(f, "a2", "cccc");
+}
+
+static void a_stream_that_was_ended_takes_no_more(void **state) {
+    pair *p = *state;
+    for (int i = 0; i < 6; i++) {
+        fixture *ends = i < 3 ? &p->a : &p->b; /* this handle, or another one */
+        char id[8];
+        snprintf(id, sizeof id, "a%d", i);
+        reserve(&p->a, id);
+        done(&p->a, APPEND(id, "one"));
+        done(&p->a, APPEND(id, "two"));
+        if (i % 3 == 0) done(ends, .op = "updateContent", .message_id = T(id), .content = T("final"));
+        if (i % 3 == 1) done(ends, .op = "abort", .message_id = T(id));
+        if (i % 3 == 2) done(ends, .op = "delete", .message_id = T(id));
+        assert_int_equal(failed(&p->a, APPEND(id, "late")), i % 3 == 2 ? HF_NOT_FOUND : HF_CONFLICT);
+        assert_int_equal(failed(&p->b, APPEND(id, "late")), i % 3 == 2 ? HF_NOT_FOUND : HF_CONFLICT);
+    }
+}
+
+static void a_delta_that_was_undone_is_not_counted(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    const hf_terminal *terminal = &f->terminal;
+    reserve(f, "a1");
+    begin(f, 1);
+    assert_int_equal(inside(f, &(hf_op){APPEND("a1", "one")}), HF_OK);
+    assert_int_equal(terminal->mark(terminal->data, &f->err), HF_OK);
+    assert_int_equal(inside(f, &(hf_op){APPEND("a1", "two")}), HF_OK);
+    assert_int_equal(terminal->undo(terminal->data, &f->err), HF_OK);
+    assert_int_equal(inside(f, &(hf_op){APPEND("a1", "three")}), HF_OK);
+    assert_int_equal(f->result.seq, 2);
+    commit(f);
+    begin(f, 1);
+    assert_int_equal(inside(f, &(hf_op){APPEND("a1", "four")}), HF_OK);
+    terminal->rollback(terminal->data);
+    assert_int_equal(done(f, APPEND("a1", "five"))->seq, 3);
+    assert_content(f, "a1", "onethreefive");
+}
+
+static void more_streams_than_are_remembered_stay_apart(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    char id[16];
+    for (int i = 0; i < 3 * 3 * HF__RECENT_ONES; i++) {
+        snprintf(id, sizeof id, "a%d", i % (3 * HF__RECENT_ONES));
+        if (i < 3 * HF__RECENT_ONES) reserve(f, id);
+        assert_int_equal(done(f, APPEND(id, "x"))->seq, 1 + i / (3 * HF__RECENT_ONES));
+    }
+}
+
+/* A stream tells nothing of the times of others' rows. */
+static void a_conversation_made_amid_a_stream_is_no_older_than_another_handles_message(void **state) {
+    pair *p = *state;
+    reserve(&p->a, "a1");
+    p->a.clock += 1000; /* the clock of both */
+    int64_t theirs = add(&p->b, "c1", "m1");
+    p->a.clock -= 1000;
+    done(&p->a, APPEND("a1", "x"));
+    done(&p->a, .op = "createConversation", .conversation_id = T("c2"));
+    assert_true(p->a.result.conversation->created_at >= theirs);
 }
 
 /* ---- Repeats ----------------------------------------------------------------------------------- */
@@ -254,6 +341,11 @@ int main(void) {
         RULE(an_op_that_changes_what_is_remembered_makes_it_forgotten),
         RULE(an_op_that_changes_nothing_of_it_leaves_it),
         RULE(more_conversations_than_are_remembered_stay_apart),
+        RULE(a_stream_goes_on_where_it_ended),
+        RULE(a_stream_that_was_ended_takes_no_more),
+        RULE(a_delta_that_was_undone_is_not_counted),
+        RULE(more_streams_than_are_remembered_stay_apart),
+        RULE(a_conversation_made_amid_a_stream_is_no_older_than_another_handles_message),
         RULE(a_repeat_writes_nothing_and_takes_no_time),
         RULE(a_trigger_that_stores_messages_of_its_own_is_no_obstacle),
         RULE(a_trigger_that_keeps_a_message_out_is_an_error),
