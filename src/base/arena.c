@@ -21,8 +21,8 @@ enum {
 };
 
 static block *block_new(size_t size) {
-    block *fresh = hf__alloc_zero(sizeof(block) + size);
-    if (fresh != NULL) fresh->size = size;
+    block *fresh = hf__alloc(sizeof(block) + size);
+    if (fresh != NULL) *fresh = (block){.size = size};
     return fresh;
 }
 
@@ -38,7 +38,8 @@ static void *alloc_apart(hf__arena *arena, size_t size) {
     return fresh->bytes;
 }
 
-void *hf__arena_alloc(hf__arena *arena, size_t size) {
+/* `size` bytes with anything in them. */
+static void *take(hf__arena *arena, size_t size) {
     if (size > SIZE_MAX / 2) return NULL;
     size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     block *newest = arena->newest;
@@ -57,6 +58,11 @@ void *hf__arena_alloc(hf__arena *arena, size_t size) {
     return memory;
 }
 
+void *hf__arena_alloc(hf__arena *arena, size_t size) {
+    void *memory = take(arena, size);
+    return memory != NULL ? memset(memory, 0, size) : NULL;
+}
+
 void *hf__arena_array(hf__arena *arena, size_t count, size_t size) {
     if (size != 0 && count > SIZE_MAX / size) return NULL;
     return hf__arena_alloc(arena, count * size);
@@ -65,9 +71,10 @@ void *hf__arena_array(hf__arena *arena, size_t count, size_t size) {
 hf_text hf__arena_text(hf__arena *arena, hf_text text) {
     hf_text copy = {NULL, 0};
     if (text.data == NULL || text.size == SIZE_MAX) return copy;
-    char *data = hf__arena_alloc(arena, text.size + 1);
+    char *data = take(arena, text.size + 1);
     if (data == NULL) return copy;
     memcpy(data, text.data, text.size);
+    data[text.size] = '\0';
     copy.data = data;
     copy.size = text.size;
     return copy;
