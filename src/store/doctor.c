@@ -175,7 +175,7 @@ static int check_tables(doctor *d, int64_t version, bool *ours) {
     }
     report(d, "version", OK, NULL, false, "a store of schema version %lld, SQLite is %s", (long long)version,
            sqlite3_libversion());
-    int code = hf__statements_prepare(&d->store, d->err);
+    int code = hf__statements_check(&d->store, d->err);
     *ours = code == HF_OK;
     return met(d, "tables", code);
 }

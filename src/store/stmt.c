@@ -1,5 +1,5 @@
 /*
- * Prepared statements: made once, kept for the life of the store, reset on every path; and SQLite's result
+ * Prepared statements: made at their first use, kept for the life of the store, reset on every path; and SQLite's result
  * codes turned into ours. What the statements mean is left to those who run them.
  */
 #include "store/stmt.h"
@@ -63,25 +63,46 @@ int hf__sqlite_fail(hf_error *err, sqlite3 *db, int rc) {
 
 /* ---- All statements ---------------------------------------------------------------------------- */
 
-int hf__statements_prepare(hf__store *store, hf_error *err) {
+static int prepare(hf__store *store, hf__sql sql, hf_error *err) {
     static const char *const texts[HF__SQLS] = {
 #define XX(name, text) text,
         HF__SQL_MAP(XX)
 #undef XX
     };
-    for (int i = 0; i < HF__SQLS; i++) {
-        int rc = sqlite3_prepare_v3(store->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i],
-                                    NULL);
-        if (rc == SQLITE_OK) continue;
-        int code = hf__sqlite_fail(err, store->db, rc);
-        if (code != HF_INTERNAL) return code;
-        /* The statements are right, so what they do not fit is the file. */
-        hf__fail(err, HF_CORRUPT, "%s: the tables are not those of a store of version %d: %s",
-                 sqlite3_db_filename(store->db, "main"), HF__SCHEMA_VERSION, sqlite3_errmsg(store->db));
-        if (err != NULL) err->sqlite_code = rc;
-        return HF_CORRUPT;
-    }
-    return HF_OK;
+    int rc = sqlite3_prepare_v3(store->db, texts[sql], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[sql],
+                                NULL);
+    if (rc == SQLITE_OK) return HF_OK;
+    int code = hf__sqlite_fail(err, store->db, rc);
+    if (code != HF_INTERNAL) return code;
+    /* The statements are right, so what they do not fit is the file. */
+    hf__fail(err, HF_CORRUPT, "%s: the tables are not those of a store of version %d: %s",
+             sqlite3_db_filename(store->db, "main"), HF__SCHEMA_VERSION, sqlite3_errmsg(store->db));
+    if (err != NULL) err->sqlite_code = rc;
+    return HF_CORRUPT;
+}
+
+static int prepare_all(hf__store *store, const hf__sql *which, size_t count, hf_error *err) {
+    int code = HF_OK;
+    for (size_t i = 0; code == HF_OK && i < count; i++)
+        if (store->statements[which[i]] == NULL) code = prepare(store, which[i], err);
+    return code;
+}
+
+int hf__statements_prepare(hf__store *store, hf_error *err) {
+    static const hf__sql always[] = {HF__SQL_BEGIN_READ, HF__SQL_BEGIN_WRITE, HF__SQL_COMMIT,
+                                     HF__SQL_ROLLBACK,   HF__SQL_MARK,        HF__SQL_RELEASE,
+                                     HF__SQL_UNDO};
+    return prepare_all(store, always, sizeof always / sizeof *always, err);
+}
+
+int hf__statements_check(hf__store *store, hf_error *err) {
+    static const hf__sql telling[] = {
+        HF__SQL_CONVERSATION_PLACE,  HF__SQL_CONVERSATION_ADD, HF__SQL_CONVERSATION_SEEN,
+        HF__SQL_CONVERSATION_DELETE, HF__SQL_MESSAGE_ADD,      HF__SQL_ANCHOR_READ,
+        HF__SQL_MESSAGE_DELETE,      HF__SQL_MESSAGE_BURY,     HF__SQL_DELTA_ADD,
+        HF__SQL_INDEX_FIND,
+    };
+    return prepare_all(store, telling, sizeof telling / sizeof *telling, err);
 }
 
 void hf__statements_finalize(hf__store *store) {
@@ -93,13 +114,19 @@ void hf__statements_finalize(hf__store *store) {
 
 /* ---- One use of a statement -------------------------------------------------------------------- */
 
-hf__query hf__query_start(hf__store *store, hf__sql sql, hf_error *err) {
-    return (hf__query){.store = store, .stmt = store->statements[sql], .err = err, .code = HF_OK};
-}
-
 void hf__query_fail(hf__query *query, int code) {
     if (query->code == HF_OK) query->code = code;
     query->store->faltered = true;
+}
+
+hf__query hf__query_start(hf__store *store, hf__sql sql, hf_error *err) {
+    hf__query query = {.store = store, .err = err, .code = HF_OK};
+    if (store->statements[sql] == NULL) {
+        int code = prepare(store, sql, err);
+        if (code != HF_OK) hf__query_fail(&query, code);
+    }
+    query.stmt = store->statements[sql];
+    return query;
 }
 
 static void check(hf__query *query, int rc) {
@@ -158,6 +185,7 @@ double hf__read_real(hf__query *query) {
 }
 
 int hf__query_end(hf__query *query) {
+    if (query->stmt == NULL) return query->code; /* it could not be prepared */
     int rc = sqlite3_reset(query->stmt);
     if (query->code == HF_OK) check(query, rc); /* else it repeats what is known */
     return query->code;

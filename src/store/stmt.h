@@ -41,8 +41,14 @@ typedef struct hf__store {
  * may be called on `db` in between. */
 int hf__sqlite_fail(hf_error *err, sqlite3 *db, int rc);
 
-/* Prepares every statement; on failure those prepared so far stay for hf__statements_finalize. */
+/* Prepares what transactions are made of, which is not to fail in their midst for want of memory. All other statements
+ * are prepared where they are first used. On failure those prepared so far stay for hf__statements_finalize. */
 int hf__statements_prepare(hf__store *store, hf_error *err);
+
+/* Whether the tables are those of a store, HF_CORRUPT where not: prepares a few statements, which between them name every
+ * column and need every key. */
+int hf__statements_check(hf__store *store, hf_error *err);
+
 void hf__statements_finalize(hf__store *store);
 
 typedef struct hf__query {

@@ -159,6 +159,7 @@ int hf__store_open(const char *path, const hf__store_options *options, hf_termin
     int code = copy_view_dir(store, options->view_dir, err);
     if (code == HF_OK) code = hf__schema_open(store, path, err);
     if (code == HF_OK) code = hf__statements_prepare(store, err);
+    if (code == HF_OK) code = hf__statements_check(store, err);
     if (code == HF_OK) code = hf__anchors_recover(store, err);
     if (code == HF_OK) hf__anchors_sweep(store);
     if (code != HF_OK) {

@@ -247,6 +247,40 @@ static void a_store_without_its_tables_is_corrupt(void **state) {
     assert_non_null(strstr(f->err.message, "messages"));
 }
 
+/* Opening prepares a few statements of many: between them, they name everything. */
+static void a_store_that_lacks_one_column_is_corrupt(void **state) {
+    static const char *const tables[] = {"conversations", "messages", "deltas", "deleted_messages"};
+    fixture *f = *state;
+    fixture_open(f);
+    fixture_close(f);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char sql[200], name[60], column[64];
+        for (int at = 0;; at++) {
+            sqlite3 *db = someone(f->path, "");
+            sqlite3_stmt *stmt = NULL;
+            snprintf(sql, sizeof sql, "SELECT name FROM pragma_table_info('%s') LIMIT 1 OFFSET %d", tables[i],
+                     at);
+            assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+            bool more = sqlite3_step(stmt) == SQLITE_ROW;
+            if (more) snprintf(name, sizeof name, "%s", (const char *)sqlite3_column_text(stmt, 0));
+            sqlite3_finalize(stmt);
+            sqlite3_close(db);
+            if (!more) break;
+            for (int back = 0; back < 2; back++) {
+                snprintf(column, sizeof column, "no_%s", name);
+                snprintf(sql, sizeof sql, "ALTER TABLE %s RENAME COLUMN %s TO %s", tables[i],
+                         back ? column : name, back ? name : column);
+                by_someone(f->path, sql);
+                if (back) break;
+                if (try_open(f) != HF_CORRUPT) fail_msg("%s.%s was not missed", tables[i], name);
+            }
+        }
+    }
+    by_someone(f->path, "DROP TABLE search");
+    assert_int_equal(try_open(f), HF_CORRUPT);
+    assert_non_null(strstr(f->err.message, "search"));
+}
+
 static void a_path_that_cannot_hold_a_store_says_why(void **state) {
     fixture *f = *state;
     snprintf(f->path, sizeof f->path, "%s/none/store.db", f->folder);
@@ -658,6 +692,7 @@ int main(void) {
         RULE(a_store_whose_migration_lacks_memory_stays_of_version_1),
         RULE(a_newer_version_that_only_the_wal_knows_is_refused),
         RULE(a_store_without_its_tables_is_corrupt),
+        RULE(a_store_that_lacks_one_column_is_corrupt),
         RULE(a_path_that_cannot_hold_a_store_says_why),
         RULE(a_link_to_nowhere_makes_no_file),
         RULE(what_may_not_be_written_is_readonly),
