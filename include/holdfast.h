@@ -21,7 +21,8 @@
  *   has to say goes to the host's log function.
  * - A process must not contain two copies of SQLite that open the same file: the POSIX locks of one
  *   copy are dropped by the other. Link the system's SQLite everywhere.
- * - Writers that wait for each other share a transaction and its commit; hf_exec says what that means.
+ * - Writers that wait for each other share a transaction and its commit; reads that no layer wants go on beside them.
+ *   hf_exec says what that means.
  * - Threads that call into a store need a stack of at least 1 MiB where Lua layers run.
  */
 #ifndef HOLDFAST_H
@@ -362,6 +363,10 @@ HF_API hf_text hf_result_text(hf_result *result, hf_text text);
  * A function that fails returns the code it put into `err`. HF_BUSY and HF_IO are taken as transient:
  * the engine rolls back, waits and tries again where no layer has seen a result of this transaction.
  * A terminal without transactions leaves begin to undo NULL; what a failed op wrote then stays.
+ *
+ * With `open_reader`, reads that no layer wants go to another terminal on the same data, while this one is in use on
+ * another thread. It sees what was committed when its transaction begins, and is itself used by one thread at a time:
+ * begin, exec of one read, commit or rollback.
  */
 typedef struct hf_terminal {
     size_t size; /* sizeof(hf_terminal) */
@@ -375,6 +380,9 @@ typedef struct hf_terminal {
     int (*release)(void *data, hf_error *err); /* forgets the newest mark */
     int (*undo)(void *data, hf_error *err);    /* goes back to the newest mark and forgets it */
     void (*close)(void *data);                 /* called once, by hf_close; may be NULL */
+    /* Fills `out`, zeroed before, with such a terminal, which hf_close closes before this one. Called by any thread, one
+     * at a time, this terminal being in use or not. Where it fails, the read waits for its turn. May be NULL. */
+    int (*open_reader)(void *data, struct hf_terminal *out, hf_error *err);
 } hf_terminal;
 
 /* ---- Stores ------------------------------------------------------------------------------------ */
@@ -418,6 +426,7 @@ typedef struct hf_options {
     size_t max_batch;    /* ops in a batch; default 10,000 */
     size_t max_json;     /* bytes of one op as JSON; default 128 MiB */
 
+    size_t max_readers;   /* connections for reads beside the writer, opened as they are needed; default 4 */
     size_t max_submitted; /* ops that hf_submit took and that are not done; default 10,000 */
 
     hf_log_fn log; /* default: diagnostics are dropped */
@@ -544,8 +553,13 @@ HF_API void *hf_layer_data(hf_layer *layer);
  * HF_READONLY, HF_CORRUPT, HF_UNKNOWN: the disk. HF_MISUSE: called from inside one of the store's own
  * layers, or in a process that inherited the handle over fork. Any thread. Since 0.1.
  *
- * Ops run one at a time, first come, first served. One that a layer wants runs on its caller's thread, as do all where
- * hf_options.trace is set; any other may be run for its caller by a thread that came before it. Where others wait when a
+ * A read (hf_op_writes: 0) that no layer of the chain wants, in a store without a trace, waits for no writer: it runs on
+ * its caller's thread, on one of hf_options.max_readers connections, and sees what was committed when it began: all that
+ * any thread of any process was told of, and nothing of the ops under way. Not so in a store in memory, in one with a
+ * terminal that has no open_reader, and where no connection can be opened: there it waits for its turn as any other op.
+ *
+ * All other ops run one at a time, first come, first served. One that a layer wants runs on its caller's thread, as do all
+ * where hf_options.trace is set; any other may be run for its caller by a thread that came before it. Where others wait when a
  * write has run, its transaction stays open, the next op runs in it, and one commit answers them all; a writer that is
  * alone commits at once. In such a transaction
  * - an op sees what the ones before it wrote, a read as well, and is undone alone where it fails;

@@ -59,6 +59,15 @@ typedef struct hf__inbox {
     hf__seat seat; /* the thread's */
 } hf__inbox;
 
+/* The terminals on which reads go on beside the writer (readers.c). */
+typedef struct hf__readers {
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    struct hf__reader *idle;
+    size_t open, most;
+    _Atomic hf__kinds wanted; /* by the layers of the chain */
+} hf__readers;
+
 struct hf_store {
     hf__host host;
     hf_terminal terminal;
@@ -74,6 +83,7 @@ struct hf_store {
     _Atomic uintptr_t runner; /* the thread that has the turn, 0 for none */
     hf__line line;
     hf__inbox inbox;
+    hf__readers readers;
 };
 
 int hf__line_open(hf__line *line, hf_error *err);
@@ -104,6 +114,18 @@ void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again);
 
 /* Hands the turn on, where the seat still has it. */
 void hf__turn_leave(hf_store *store, hf__seat *seat);
+
+/* ---- Reads beside the writer (readers.c) ------------------------------------------------------- */
+
+int hf__readers_open(hf__readers *readers, hf_error *err); /* nothing is open yet; `most` stays */
+void hf__readers_close(hf__readers *readers);
+
+/* Tells the readers that the chain is another. */
+void hf__readers_note_chain(hf_store *store);
+
+/* Answers `op` without the turn, where it is a read that can do without: what hf_exec returns is in `rc` then. Else
+ * false, and nothing was done. */
+bool hf__readers_answer(hf_store *store, struct hf__job *job);
 
 /* ---- One op (exec.c) --------------------------------------------------------------------------- */
 

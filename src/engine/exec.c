@@ -142,11 +142,15 @@ int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) 
     if (result == NULL) result = &unwanted;
     hf_result_free(result);
     int rc = hf__engine_check(store, err);
-    if (rc == HF_OK) rc = hf__seat_open(&seat, err);
     if (rc != HF_OK) return rc;
     hf__job job = {.op = op, .result = result, .err = err, .traced = store->trace != NULL};
-    if (hf__job_check(store, &job) == HF_OK || job.traced) take_turn(store, &seat, &job);
-    hf__seat_close(&seat);
+    bool answered = hf__job_check(store, &job) == HF_OK ? hf__readers_answer(store, &job) : !job.traced;
+    if (!answered) {
+        rc = hf__seat_open(&seat, err);
+        if (rc != HF_OK) return rc;
+        take_turn(store, &seat, &job);
+        hf__seat_close(&seat);
+    }
     hf_result_free(&unwanted);
     return job.rc;
 }

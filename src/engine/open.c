@@ -45,6 +45,7 @@ static void take_options(hf_store *store, const hf_options *options) {
     };
     store->trusted = given.trusted == HF_YES;
     store->inbox.most = given.max_submitted != 0 ? given.max_submitted : 10000;
+    store->readers.most = given.max_readers != 0 ? given.max_readers : 4;
     store->trace = given.trace;
     store->trace_data = given.trace_data;
 }
@@ -55,18 +56,26 @@ static bool can_share(const hf_terminal *terminal) {
            terminal->mark != NULL && terminal->release != NULL && terminal->undo != NULL;
 }
 
+static int open_parts(hf_store *store, const char *path, const hf_options *options, hf_error *err) {
+    int rc = hf__line_open(&store->line, err);
+    if (rc != HF_OK) return rc;
+    take_options(store, options);
+    rc = hf__readers_open(&store->readers, err);
+    if (rc == HF_OK) {
+        rc = open_terminal(store, path, options, err);
+        if (rc != HF_OK) hf__readers_close(&store->readers);
+    }
+    if (rc != HF_OK) hf__line_close(&store->line);
+    return rc;
+}
+
 int hf_open(const char *path, const hf_options *options, hf_store **out, hf_error *err) {
     if (out == NULL) return hf__fail(err, HF_MISUSE, "hf_open: expected a place for the store, found NULL");
     *out = NULL;
     hf_store *store = hf__alloc_zero(sizeof *store);
     if (store == NULL) return hf__fail_memory(err);
     int rc = hf__host_init(&store->host, options, err);
-    if (rc == HF_OK) rc = hf__line_open(&store->line, err);
-    if (rc == HF_OK) {
-        take_options(store, options);
-        rc = open_terminal(store, path, options, err);
-        if (rc != HF_OK) hf__line_close(&store->line);
-    }
+    if (rc == HF_OK) rc = open_parts(store, path, options, err);
     if (rc != HF_OK) {
         hf__free(store);
         return rc;
@@ -99,6 +108,7 @@ void hf_close(hf_store *store) {
     if (!hf__inbox_close(store)) return;
     hf__chain_free(&store->chain);
     hf__vm_free(store->vm);
+    hf__readers_close(&store->readers);
     if (store->terminal.close != NULL) store->terminal.close(store->terminal.data);
     hf__line_close(&store->line);
     hf__home_leave(&store->home);

@@ -21,6 +21,7 @@ int hf__engine_use(hf_store *store, hf__layer_maker make, void *data, hf_error *
         layer.destroy = NULL; /* what a failed call was given stays its caller's */
         if (rc != HF_OK) hf__layer_free(&layer);
     }
+    hf__readers_note_chain(store);
     hf__engine_leave(store);
     return rc;
 }
@@ -234,6 +235,7 @@ int hf_reload(hf_store *store, hf_error *err) {
     }
     hf__free(rc == HF_OK ? old->layers : fresh.layers);
     if (rc == HF_OK) *old = fresh;
+    hf__readers_note_chain(store);
     hf__engine_leave(store);
     return rc;
 }

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -273,11 +274,22 @@ static int check_path(const char *path, hf_error *err) {
 
 static int open_file(hf__store *store, const char *path, hf_error *err) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int rc = sqlite3_open_v2(path, &store->db, flags, NULL);
+    int rc = sqlite3_open_v2(path, &store->db, flags, store->place.vfs);
     if (rc == SQLITE_OK) return HF_OK;
     int code = hf__sqlite_fail(err, store->db, rc);
     hf__error_prefix(err, "%s: ", path);
     return code;
+}
+
+/* Notes which file it is, and the VFS that locks it: through another one its locks would not be seen. */
+static void note_place(hf__store *store) {
+    const char *path = sqlite3_db_filename(store->db, "main");
+    sqlite3_vfs *vfs = NULL;
+    struct stat info;
+    if (path == NULL || *path == '\0' || stat(path, &info) != 0) return;
+    if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) != SQLITE_OK || vfs == NULL)
+        return;
+    store->place = (hf__place){path, vfs->zName, info.st_dev, info.st_ino};
 }
 
 int hf__schema_open(hf__store *store, const char *path, hf_error *err) {
@@ -286,8 +298,29 @@ int hf__schema_open(hf__store *store, const char *path, hf_error *err) {
     if (code == HF_OK) code = open_file(store, path, err);
     if (code != HF_OK) return code;
     code = prepare_file(store, path, err);
+    if (code == HF_OK) note_place(store);
     if (code != HF_OK) sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return code;
+}
+
+/* The settings that make it one for reads: nothing that it does, its close included, changes the file. */
+static int prepare_reader(hf__store *reader, hf_error *err) {
+    sqlite3_busy_timeout(reader->db, reader->options.busy_timeout_ms);
+    sqlite3_wal_autocheckpoint(reader->db, 0);
+    sqlite3_db_config(reader->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    int code = configure(reader->db, err);
+    return code == HF_OK ? run(reader->db, HF__SQL_QUERY_ONLY, err) : code;
+}
+
+int hf__schema_open_reader(hf__store *reader, const hf__place *place, hf_error *err) {
+    struct stat info;
+    reader->place.vfs = place->vfs;
+    int code = open_file(reader, place->path, err);
+    if (code == HF_OK) code = prepare_reader(reader, err);
+    if (code != HF_OK) return code;
+    if (stat(place->path, &info) == 0 && info.st_dev == place->device && info.st_ino == place->inode)
+        return HF_OK;
+    return hf__fail(err, HF_IO, "%s: another file has taken the place of the store's", place->path);
 }
 
 static int visit_file(hf__store *store, const char *path, int64_t *version, hf_error *err) {

@@ -13,6 +13,10 @@ int hf__schema_open(hf__store *store, const char *path, hf_error *err);
  * holdfast_flat(content). On failure store->db may be open. */
 int hf__schema_visit(hf__store *store, const char *path, int64_t *version, hf_error *err);
 
+/* Opens reader->db, as reader->options say, on the file of an open store, which another thread may be using: for reads
+ * alone. On failure reader->db may be open. */
+int hf__schema_open_reader(hf__store *reader, const hf__place *place, hf_error *err);
+
 /* Creates an empty file for its owner alone. One that is there already is fine, unless it has to come `anew`. */
 int hf__create_file(const char *path, bool anew, hf_error *err);
 

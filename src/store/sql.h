@@ -277,6 +277,7 @@ typedef enum hf__sql {
 #define HF__SQL_ASK_OBJECTS "SELECT count(*) FROM sqlite_schema"
 #define HF__SQL_WAL "PRAGMA journal_mode = WAL"
 #define HF__SQL_SETTINGS "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0"
+#define HF__SQL_QUERY_ONLY "PRAGMA query_only = ON"
 #define HF__SQL_DURABILITY_FULL "PRAGMA synchronous = FULL"
 #define HF__SQL_DURABILITY_NORMAL "PRAGMA synchronous = NORMAL"
 

@@ -13,6 +13,7 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "store/outbox.h"
 #include "store/owner.h"
@@ -20,8 +21,17 @@
 #include "store/sql.h"
 #include "store/store.h"
 
+/* Where the file is, for whoever opens it again. */
+typedef struct hf__place {
+    const char *path; /* absolute, and alive as long as the connection; NULL where there is none: in memory */
+    const char *vfs;
+    dev_t device;
+    ino_t inode;
+} hf__place;
+
 typedef struct hf__store {
     sqlite3 *db;
+    hf__place place;
     sqlite3_stmt *statements[HF__SQLS];
     hf__store_options options;
     int64_t newest;                   /* the latest time this handle gave to a row */

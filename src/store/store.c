@@ -152,6 +152,51 @@ void hf__store_dry_run(const hf_terminal *terminal, bool yes) {
     ((hf__store *)terminal->data)->dry_run = yes;
 }
 
+/* ---- A terminal for reads ---------------------------------------------------------------------- */
+
+static int reader_begin(void *data, int write, hf_error *err) {
+    (void)write;
+    return steady(data, err);
+}
+
+/* An op of one statement sees one state of the store by itself; what it asks further, it asks while that one runs. */
+static int reader_exec(void *data, const hf_op *op, hf_result *result, hf_error *err) {
+    if (strcmp(op->op, "get") == 0) return hf__store_get(data, op, result, err);
+    if (strcmp(op->op, "getConversation") == 0) return hf__store_getConversation(data, op, result, err);
+    int code = hf__query_run(data, HF__SQL_BEGIN_READ, err);
+    return code == HF_OK ? terminal_exec(data, op, result, err) : code;
+}
+
+static int reader_commit(void *data, hf_error *err) {
+    const hf__store *reader = data;
+    return sqlite3_get_autocommit(reader->db) ? HF_OK : hf__query_run(data, HF__SQL_COMMIT, err);
+}
+
+/* Another store on the same file that only reads. It looks at nothing of this one but what stays as it is from open to
+ * close, so that any thread may call it. */
+static int terminal_open_reader(void *data, hf_terminal *out, hf_error *err) {
+    const hf__store *store = data;
+    hf__store *reader = hf__alloc_zero(sizeof *reader);
+    if (reader == NULL) return hf__fail_memory(err);
+    reader->options = store->options;
+    int code = hf__schema_open_reader(reader, &store->place, err);
+    if (code == HF_OK) code = hf__statements_prepare(reader, err);
+    if (code != HF_OK) {
+        terminal_close(reader);
+        return code;
+    }
+    *out = (hf_terminal){
+        .size = sizeof *out,
+        .data = reader,
+        .exec = reader_exec,
+        .begin = reader_begin,
+        .commit = reader_commit,
+        .rollback = terminal_rollback,
+        .close = terminal_close,
+    };
+    return HF_OK;
+}
+
 int hf__store_open(const char *path, const hf__store_options *options, hf_terminal *out, hf_error *err) {
     hf__store *store = hf__alloc_zero(sizeof *store);
     if (store == NULL) return hf__fail_memory(err);
@@ -177,6 +222,7 @@ int hf__store_open(const char *path, const hf__store_options *options, hf_termin
         .release = terminal_release,
         .undo = terminal_undo,
         .close = terminal_close,
+        .open_reader = store->place.path != NULL ? terminal_open_reader : NULL,
     };
     return HF_OK;
 }

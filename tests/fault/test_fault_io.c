@@ -260,6 +260,49 @@ static void opening_under_failures_says_so_and_can_be_repeated(void **state) {
     }
 }
 
+/* A reader that cannot be opened leaves the read to the turn; one whose disk fails says so, and reads on afterwards. */
+static void reads_under_failures_are_answered_or_say_so(void **state) {
+    static const fault failures[] = {
+        {FAULT_OPEN, SQLITE_CANTOPEN, HF_IO, HF_OK},
+        {FAULT_LOCK, SQLITE_BUSY, HF_BUSY, HF_OK},
+        {FAULT_LOCK, SQLITE_IOERR_LOCK, HF_IO, HF_OK},
+        {FAULT_READ, SQLITE_IOERR_READ, HF_IO, HF_OK},
+    };
+    static const hf_op reads[] = {{.op = "get", .message_id = {"m0", 2}},
+                                  {.op = "list", .conversation_id = {"c1", 2}},
+                                  {.op = "search", .query = {"before", 6}}};
+    (void)state;
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        const fault *what = &failures[i];
+        for (int staying = 0; staying < 2; staying++) {
+            bool met = true;
+            for (long nth = 1; met && (nth == 1 || !staying); nth++) {
+                fixture f;
+                start(&f, false);
+                fault_vfs_plan(what->kind, what->rc, nth, staying ? 1000000 : 1);
+                for (int j = 0; j < 3; j++) {
+                    int code = hf_exec(f.store, &reads[j], &f.result, &f.err);
+                    if (code != HF_OK && code != what->code)
+                        fail_msg("%s at %ld: %s", sqlite3_errstr(what->rc), nth, f.err.message);
+                    if (code != HF_OK && !staying)
+                        fail_msg("%s at %ld alone: %s", sqlite3_errstr(what->rc), nth, f.err.message);
+                    if (code == HF_OK && j == 0) assert_text(f.result.message->content, "before");
+                    if (code == HF_OK && j == 1) assert_int_equal(f.result.messages_count, 1);
+                    if (code == HF_OK && j == 2) assert_int_equal(f.result.hits_count, 1);
+                }
+                met = fault_vfs_failed() > 0;
+                if (nth == 1) assert_true(met);
+                done_op(&f, &reads[0]);
+                done(&f, ADD("m1", "x"));
+                done_op(&f, &reads[1]);
+                assert_int_equal(f.result.messages_count, 2);
+                assert_int_equal(fixture_ask(&f, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+                fixture_end(&f);
+            }
+        }
+    }
+}
+
 static int install(void **state) {
     (void)state;
     memset(long_text, 'x', sizeof long_text - 1);
@@ -274,6 +317,7 @@ int main(void) {
         cmocka_unit_test(a_failure_that_stays_is_given_up_with_its_name),
         cmocka_unit_test(an_unknown_outcome_is_settled_by_asking_again),
         cmocka_unit_test(opening_under_failures_says_so_and_can_be_repeated),
+        cmocka_unit_test(reads_under_failures_are_answered_or_say_so),
     };
     return cmocka_run_group_tests(tests, install, NULL);
 }

@@ -218,6 +218,23 @@ static void check_list(sweep *s, int code) {
     assert_int_equal(count_rows(s), 1);
 }
 
+/* On a store that was just opened: so each time a reader, too, and the statements. */
+static int first_reads_step(sweep *s) {
+    int code = list_step(s);
+    if (code == HF_OK)
+        code = hf_exec(s->f.store, &(hf_op){.op = "search", .query = T("before")}, &s->f.result, &s->f.err);
+    return code;
+}
+
+static void check_first_reads(sweep *s, int code) {
+    if (code == HF_OK) assert_int_equal(s->f.result.hits_count, 1);
+    assert_int_equal(fixture_ask(&s->f, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    assert_int_equal(done(&s->f, .op = "search", .query = T("before"))->hits_count, 1);
+    fixture_close(&s->f);
+    fixture_open(&s->f);
+    done(&s->f, .op = "update", .message_id = T("m0"), .updates = T("{}")); /* so that there is a WAL */
+}
+
 /* Into an anchor that is there: the repeats are not stored twice. */
 static int stream_step(sweep *s) {
     static const hf_op ops[] = {
@@ -340,6 +357,11 @@ static void ops_without_layers_survive_lack_of_memory(void **state) {
     sweep_step(*state, json_step, check_json);
 }
 
+static void a_reader_that_lacks_memory_leaves_the_read_to_others(void **state) {
+    open_with_layers(*state, false);
+    sweep_step(*state, first_reads_step, check_first_reads);
+}
+
 static void streaming_survives_lack_of_memory(void **state) {
     open_with_layers(*state, false);
     reserve_anchor(*state);
@@ -420,6 +442,7 @@ int main(void) {
         TEST(opening_survives_lack_of_memory),
         TEST(loading_a_layer_survives_lack_of_memory),
         TEST(ops_without_layers_survive_lack_of_memory),
+        TEST(a_reader_that_lacks_memory_leaves_the_read_to_others),
         TEST(streaming_survives_lack_of_memory),
         TEST(ops_through_layers_survive_lack_of_memory),
         TEST(the_disk_view_survives_lack_of_memory),

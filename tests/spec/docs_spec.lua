@@ -417,7 +417,7 @@ describe("the table of", function()
       end
     end
     local only_c = {size = true, logData = true, traceData = true, sourceData = true, terminal = true,
-                    maxSubmitted = true}
+                    maxSubmitted = true, maxReaders = true}
     local members = read("include/holdfast.h"):match "typedef struct hf_options {(.-)\n} hf_options;"
     for member in members:gsub("/%*.-%*/", ""):gmatch "[^;]+;" do
       local name = camel(member:match "%(%*([%w_]+)%)" or member:match "([%w_]+);$")

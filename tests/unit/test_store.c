@@ -597,6 +597,26 @@ static void two_handles_see_each_others_commits(void **state) {
     fixture_close(&other);
 }
 
+static void a_reader_sees_what_was_committed_and_writes_nothing(void **state) {
+    fixture *f = *state;
+    fixture reader = *f;
+    const hf_terminal *t = &f->terminal;
+    reader.terminal = (hf_terminal){0};
+    reader.result = (hf_result){0};
+    assert_int_equal(t->open_reader(t->data, &reader.terminal, &f->err), HF_OK);
+    assert_int_equal(t->begin(t->data, 1, NULL), HF_OK);
+    assert_int_equal(inside_add(f, "m1"), HF_OK);
+    assert_null(done(&reader, .op = "get", .message_id = T("m1"))->message);
+    assert_int_equal(t->commit(t->data, NULL), HF_OK);
+    assert_text(message(&reader, "m1")->content, "x");
+    assert_int_equal(done(&reader, .op = "list", .conversation_id = T("c1"))->messages_count, 1);
+    assert_int_equal(sqlite3_txn_state(fixture_db(&reader), NULL), SQLITE_TXN_NONE);
+    assert_int_equal(failed(&reader, .op = "delete", .message_id = T("m1")), HF_READONLY);
+    assert_int_equal(sqlite3_txn_state(fixture_db(&reader), NULL), SQLITE_TXN_NONE);
+    assert_text(message(f, "m1")->content, "x");
+    fixture_close(&reader);
+}
+
 static void a_state_that_is_none_is_corruption(void **state) {
     fixture *f = *state;
     add(f, "c1", "m1");
@@ -733,6 +753,7 @@ int main(void) {
         RULE(nothing_runs_outside_of_a_transaction),
         RULE(a_batch_is_not_for_the_terminal),
         RULE(two_handles_see_each_others_commits),
+        RULE(a_reader_sees_what_was_committed_and_writes_nothing),
         RULE(a_state_that_is_none_is_corruption),
         RULE(a_message_that_is_not_valid_is_corruption),
         RULE(a_damaged_conversation_keeps_no_message_out_that_was_for_the_disk_view),

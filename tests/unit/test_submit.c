@@ -230,8 +230,8 @@ static int fake_undo(void *data, hf_error *err) {
 static void a_transaction_that_breaks_takes_none_behind_with_it(void **state) {
     fixture *f = *state;
     static const char *const ids[] = {"m1", "m2", "bad", "m3", "m4"};
-    hf_terminal functions = {sizeof functions, f,         fake_exec, fake_begin, fake_commit,
-                             fake_rollback,    fake_mark, fake_mark, fake_undo,  NULL};
+    hf_terminal functions = {sizeof functions, f,         fake_exec, fake_begin, fake_commit, fake_rollback,
+                             fake_mark,        fake_mark, fake_undo, NULL,       NULL};
     fixture_close(f);
     f->options.terminal = &functions;
     fixture_open(f);

@@ -122,8 +122,9 @@ static int setup_fake(void **state) {
     fixture *f = malloc(sizeof *f);
     fake_store *data = calloc(1, sizeof *data);
     hf_terminal *terminal = malloc(sizeof *terminal);
-    *terminal = (hf_terminal){sizeof *terminal, data,      fake_exec,    fake_begin, fake_commit,
-                              fake_rollback,    fake_mark, fake_release, fake_undo,  fake_close};
+    *terminal =
+        (hf_terminal){sizeof *terminal, data,         fake_exec, fake_begin, fake_commit, fake_rollback,
+                      fake_mark,        fake_release, fake_undo, fake_close, NULL};
     fixture_start(f);
     data->f = f;
     f->options.terminal = terminal;

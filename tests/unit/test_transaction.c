@@ -62,8 +62,8 @@ static int fake_undo(void *data, hf_error *err) {
 
 static fake f;
 static hf_terminal terminal = {
-    sizeof terminal, &f,        fake_exec,    fake_begin, fake_commit,
-    fake_rollback,   fake_mark, fake_release, fake_undo,  NULL,
+    sizeof terminal, &f,           fake_exec, fake_begin, fake_commit, fake_rollback,
+    fake_mark,       fake_release, fake_undo, NULL,       NULL,
 };
 static hf__transaction txn;
 static hf_result result;
