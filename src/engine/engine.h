@@ -123,8 +123,8 @@ void hf__readers_close(hf__readers *readers);
 /* Tells the readers that the chain is another. */
 void hf__readers_note_chain(hf_store *store);
 
-/* Answers `op` without the turn, where it is a read that can do without: what hf_exec returns is in `rc` then. Else
- * false, and nothing was done. */
+/* Answers a job that is checked without the turn, where it is a read that can do without. Else false, and nothing was
+ * done. */
 bool hf__readers_answer(hf_store *store, struct hf__job *job);
 
 /* ---- One op (exec.c) --------------------------------------------------------------------------- */

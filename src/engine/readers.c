@@ -5,6 +5,7 @@
  */
 #include "base/error.h"
 #include "engine/engine.h"
+#include "op/check.h"
 
 typedef struct hf__reader {
     struct hf__reader *next;
