@@ -97,10 +97,10 @@ int hf__statements_prepare(hf__store *store, hf_error *err) {
 
 int hf__statements_check(hf__store *store, hf_error *err) {
     static const hf__sql telling[] = {
-        HF__SQL_CONVERSATION_PLACE,  HF__SQL_CONVERSATION_ADD, HF__SQL_CONVERSATION_SEEN,
+        HF__SQL_CONVERSATION_ANSWER, HF__SQL_CONVERSATION_ADD, HF__SQL_CONVERSATION_SEEN,
         HF__SQL_CONVERSATION_DELETE, HF__SQL_MESSAGE_ADD,      HF__SQL_ANCHOR_READ,
         HF__SQL_MESSAGE_DELETE,      HF__SQL_MESSAGE_BURY,     HF__SQL_DELTA_ADD,
-        HF__SQL_INDEX_FIND,
+        HF__SQL_INDEX_ADD,
     };
     return prepare_all(store, telling, sizeof telling / sizeof *telling, err);
 }
