@@ -70,8 +70,8 @@ static int setup_guests(void **state) {
 
 static void what_no_layer_wants_is_run_by_the_thread_before_it(void **state) {
     fixture *f = *state;
-    caller callers[] = {CALL(ADD("m1", "1")), CALL(.op = "get", .message_id = T("m1")), CALL(ADD("m2", "2")),
-                        CALL(ADD("m3", "3"))};
+    caller callers[] = {CALL(ADD("m1", "1")), CALL(.op = "markSeen", .conversation_id = T("c1")),
+                        CALL(ADD("m2", "2")), CALL(ADD("m3", "3"))};
     assert_code(run_together(f, &the_gate, callers, 4), HF_OK);
     assert_int_equal(marks.count, 4);
     for (size_t i = 0; i < 4; i++) {
@@ -251,7 +251,7 @@ static void answers_and_errors_come_to_whose_op_it_was(void **state) {
         CALL(.op = "append", .message_id = T("lost"), .delta = T("x")),
         CALL(.op = "batch", .ops = inside, .ops_count = 2),
         CALL(.op = "batch", .ops = well, .ops_count = 2),
-        CALL(.op = "getConversation", .conversation_id = T("c1")),
+        CALL(.op = "createConversation", .conversation_id = T("c1")),
         CALL(ADD("m7", "7")),
     };
     static const int codes[] = {HF_OK, HF_NOT_FOUND, HF_OK, HF_NOT_FOUND, HF_NOT_FOUND, HF_OK, HF_OK, HF_OK};
@@ -286,8 +286,8 @@ static void answers_and_errors_come_to_whose_op_it_was(void **state) {
 
 static void a_commit_that_fails_fails_those_whose_ops_were_run_for_them(void **state) {
     fixture *f = *state;
-    caller callers[] = {CALL(ADD("m1", "1")), CALL(.op = "get", .message_id = T("m1")), CALL(NAMELESS("2")),
-                        CALL(.op = "update", .message_id = T("m9"), .updates = T("{}"))};
+    caller callers[] = {CALL(ADD("m1", "1")), CALL(.op = "markSeen", .conversation_id = T("c1")),
+                        CALL(NAMELESS("2")), CALL(.op = "update", .message_id = T("m9"), .updates = T("{}"))};
     fault_vfs_plan(FAULT_SYNC, SQLITE_IOERR_FSYNC, 1, 1000);
     assert_code(run_together(f, &the_gate, callers, COUNT(callers)), HF_UNKNOWN);
     assert_true(fault_vfs_failed() > 0);
