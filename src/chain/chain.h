@@ -12,6 +12,7 @@ typedef struct hf__layer_def {
     /* A Lua layer: where it lives, and registry references to its functions and its ctx.state. */
     hf__vm *vm; /* NULL for a C layer */
     int handlers[HF__KINDS];
+    hf__kinds takes_ctx; /* whose handlers have a parameter for it: others are called without */
     int state;
     bool tolerated; /* onError = "continue": an error of its own is logged, and the op goes on */
     int breaches;   /* of a budget, since it was loaded */

@@ -15,20 +15,28 @@ static const char context_key = 0;
 
 static void l_push_metatable(lua_State *L);
 
-hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def) {
-    hf__call *call = lua_newuserdatauv(L, sizeof *call, 3);
-    *call = (hf__call){.vm = visit->vm, .generation = visit->generation, .def = def, .position = position};
+/* What `ctx` is. Its user value: the table of the host's context. */
+typedef struct context {
+    hf__vm *vm; /* of the state that it lives in, and lives as long */
+    uint64_t generation, serial;
+    const hf__op_def *def;
+    size_t position;
+} context;
+
+void l_push_context_of(lua_State *L, const hf__visit *visit, const hf__call *call) {
+    context *ctx = lua_newuserdatauv(L, sizeof *ctx, 1);
+    *ctx = (context){visit->vm, visit->generation, call->serial, call->def, call->position};
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key) != LUA_TTABLE) {
         lua_pop(L, 1);
         l_push_metatable(L);
     }
     lua_setmetatable(L, -2);
-    return call;
 }
 
-hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what) {
-    for (hf__visit *visit = call->vm->visit; visit != NULL; visit = visit->outer)
-        if (visit->generation == call->generation) {
+/* The visit that it belongs to; throws where its op has ended. */
+static hf__visit *l_visit_of(lua_State *L, const context *ctx, const char *what) {
+    for (hf__visit *visit = ctx->vm->visit; visit != NULL; visit = visit->outer)
+        if (visit->generation == ctx->generation) {
             l_budget_check(L, visit->vm->budget);
             return visit;
         }
@@ -36,31 +44,42 @@ hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what) {
     return NULL;
 }
 
-void l_check_live(lua_State *L, const hf__call *call, const hf__visit *visit, const char *what) {
-    if (call->returned) l_throwf(L, HF_MIDDLEWARE, "%s was called after the layer had returned", what);
-    if (visit->live != call)
-        l_throwf(L, HF_MIDDLEWARE, "%s of the layer \"%s\" was called by another, or after it had failed",
-                 what, hf__frame_layer_name(visit->frame, call->position));
+/* The call of that number that has not ended; NULL for none. */
+static hf__call *find_call(const hf__vm *vm, uint64_t serial) {
+    for (const hf__visit *visit = vm->visit; visit != NULL; visit = visit->outer)
+        for (hf__call *call = visit->live; call != NULL; call = call->outer)
+            if (call->serial == serial) return call;
+    return NULL;
 }
 
-static hf__call *l_check_call(lua_State *L, const char *method) {
-    hf__call *call = NULL;
+hf__call *l_live_call(lua_State *L, hf__vm *vm, uint64_t serial, const char *what) {
+    const hf__visit *visit = vm->visit;
+    if (visit != NULL && visit->live != NULL && visit->live->serial == serial) return visit->live;
+    const hf__call *call = find_call(vm, serial);
+    if (call == NULL) l_throwf(L, HF_MIDDLEWARE, "%s was called after its layer, or its op, had ended", what);
+    if (call->passing) l_throwf(L, HF_MIDDLEWARE, "%s was called while next runs", what);
+    l_throwf(L, HF_MIDDLEWARE, "%s was called by another layer than its own", what);
+    return NULL;
+}
+
+static context *l_check_context(lua_State *L, const char *method) {
+    context *ctx = NULL;
     if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
         lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
-        if (lua_rawequal(L, -1, -2)) call = lua_touserdata(L, 1);
+        if (lua_rawequal(L, -1, -2)) ctx = lua_touserdata(L, 1);
         lua_pop(L, 2);
     }
-    if (call == NULL)
+    if (ctx == NULL)
         l_throwf(L, HF_MIDDLEWARE, "ctx:%s: expected ctx before the arguments; call it with a colon", method);
-    return call;
+    return ctx;
 }
 
 /* ---- Methods ----------------------------------------------------------------------------------- */
 
 static int l_exec(lua_State *L) {
-    hf__call *call = l_check_call(L, "exec");
-    hf__visit *visit = l_visit_of(L, call, "ctx:exec");
-    l_check_live(L, call, visit, "ctx:exec");
+    const context *ctx = l_check_context(L, "exec");
+    hf__visit *visit = l_visit_of(L, ctx, "ctx:exec");
+    hf__call *call = l_live_call(L, ctx->vm, ctx->serial, "ctx:exec");
     if (lua_type(L, 2) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "ctx:exec: expected an op, a table, found %s", luaL_typename(L, 2));
     lua_settop(L, 2);
@@ -81,13 +100,13 @@ static int l_exec(lua_State *L) {
 }
 
 static int l_now(lua_State *L) {
-    hf__visit *visit = l_visit_of(L, l_check_call(L, "now"), "ctx:now");
+    hf__visit *visit = l_visit_of(L, l_check_context(L, "now"), "ctx:now");
     lua_pushinteger(L, hf__host_now(visit->frame->host));
     return 1;
 }
 
 static int l_uuid(lua_State *L) {
-    hf__visit *visit = l_visit_of(L, l_check_call(L, "uuid"), "ctx:uuid");
+    hf__visit *visit = l_visit_of(L, l_check_context(L, "uuid"), "ctx:uuid");
     char id[HF__UUID_SIZE + 1];
     hf_error err;
     if (hf__host_uuid(visit->frame->host, id, &err) != HF_OK) return l_throw(L, &err);
@@ -110,8 +129,8 @@ static int l_read_fields(lua_State *L) {
 
 static int l_log(lua_State *L) {
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-    const hf__call *call = l_check_call(L, "log");
-    hf__visit *visit = l_visit_of(L, call, "ctx:log");
+    const context *ctx = l_check_context(L, "log");
+    hf__visit *visit = l_visit_of(L, ctx, "ctx:log");
     hf__frame *frame = visit->frame;
     int level = luaL_checkoption(L, 2, NULL, levels);
     const char *message = luaL_checkstring(L, 3);
@@ -129,14 +148,14 @@ static int l_log(lua_State *L) {
         status = lua_pcall(L, 2, 0, 0);
     }
     if (status == LUA_OK)
-        hf__frame_log(visit, (hf_level)level, hf__frame_layer_name(frame, call->position), message, r.fields);
+        hf__frame_log(visit, (hf_level)level, hf__frame_layer_name(frame, ctx->position), message, r.fields);
     hf__frame_return_hop(frame, hop);
     return status == LUA_OK ? 0 : lua_error(L);
 }
 
 static int l_reply(lua_State *L) {
-    const hf__call *call = l_check_call(L, "reply");
-    l_visit_of(L, call, "ctx:reply");
+    const context *ctx = l_check_context(L, "reply");
+    l_visit_of(L, ctx, "ctx:reply");
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         lua_newtable(L);
@@ -146,14 +165,14 @@ static int l_reply(lua_State *L) {
         return l_throwf(L, HF_MIDDLEWARE, "ctx:reply: expected a result, a table, found %s",
                         luaL_typename(L, 2));
     lua_pushliteral(L, "op");
-    lua_pushstring(L, call->def->name);
+    lua_pushstring(L, ctx->def->name);
     lua_rawset(L, 2);
     return 1;
 }
 
 static int l_reject(lua_State *L) {
-    hf__call *call = l_check_call(L, "reject");
-    hf__visit *visit = l_visit_of(L, call, "ctx:reject");
+    const context *ctx = l_check_context(L, "reject");
+    hf__visit *visit = l_visit_of(L, ctx, "ctx:reject");
     size_t size;
     hf_error err;
     const char *code = luaL_checklstring(L, 2, &size);
@@ -163,26 +182,27 @@ static int l_reject(lua_State *L) {
                         sizeof err.name - 1);
     hf__fail(&err, hf__code_of(code), "%s", message);
     hf__error_copy(err.name, sizeof err.name, code, size, 1);
-    const char *layer = hf__frame_layer_name(visit->frame, call->position);
+    const char *layer = hf__frame_layer_name(visit->frame, ctx->position);
     hf__error_copy(err.layer, sizeof err.layer, layer, strlen(layer), 1);
-    hf__error_copy(err.op, sizeof err.op, call->def->name, strlen(call->def->name), 1);
-    call->refused = true;
-    if (call->step != NULL) call->step->refused = true;
+    hf__error_copy(err.op, sizeof err.op, ctx->def->name, strlen(ctx->def->name), 1);
+    hf__call *call = find_call(ctx->vm, ctx->serial);
+    if (call != NULL) call->refused = true;
+    if (call != NULL && call->step != NULL) call->step->refused = true;
     return l_throw(L, &err);
 }
 
 static int l_after_commit(lua_State *L) {
-    const hf__call *call = l_check_call(L, "afterCommit");
-    hf__visit *visit = l_visit_of(L, call, "ctx:afterCommit");
+    const context *ctx = l_check_context(L, "afterCommit");
+    hf__visit *visit = l_visit_of(L, ctx, "ctx:afterCommit");
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    if (call->returned)
+    if (find_call(ctx->vm, ctx->serial) == NULL)
         return l_throwf(L, HF_MIDDLEWARE, "ctx:afterCommit was called after the layer had returned");
     if (visit->after == LUA_NOREF) {
         lua_newtable(L);
         visit->after = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, visit->after);
-    lua_pushinteger(L, (lua_Integer)call->position);
+    lua_pushinteger(L, (lua_Integer)ctx->position);
     lua_rawseti(L, -2, visit->after_count + 1);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, visit->after_count + 2);
@@ -205,14 +225,14 @@ static int l_shared(lua_State *L, hf__visit *visit) {
 static int l_host_field(lua_State *L, hf__visit *visit) {
     hf__frame *frame = visit->frame;
     if (frame->context == NULL) return 0;
-    if (lua_getiuservalue(L, 1, HF__CALL_CONTEXT) != LUA_TTABLE) {
+    if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
         lua_pop(L, 1);
         hf__hop *hop = hf__frame_take_hop(frame);
         if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
         l_push_context(L, &hop->arena, frame->context);
         hf__frame_return_hop(frame, hop);
         lua_pushvalue(L, -1);
-        lua_setiuservalue(L, 1, HF__CALL_CONTEXT);
+        lua_setiuservalue(L, 1, 1);
     }
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
@@ -222,9 +242,9 @@ static int l_host_field(lua_State *L, hf__visit *visit) {
 static int l_index(lua_State *L) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1; /* a method */
-    const hf__call *call = lua_touserdata(L, 1);
-    hf__visit *visit = l_visit_of(L, call, "ctx");
-    const hf__layer_def *layer = &visit->frame->chain->layers[call->position];
+    const context *ctx = lua_touserdata(L, 1);
+    hf__visit *visit = l_visit_of(L, ctx, "ctx");
+    const hf__layer_def *layer = &visit->frame->chain->layers[ctx->position];
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     if (strcmp(name, "layer") == 0) {
         lua_pushstring(L, layer->name);

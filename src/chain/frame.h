@@ -31,8 +31,10 @@ typedef struct hf__frame {
         batch_from; /* the position at which the ops of a batch begin: below the layer that made it, if any */
     hf__trace *trace; /* NULL: nobody listens */
     bool dry_run;
-    hf__visit *visits; /* one for each state that it has entered */
-    hf_result answer;  /* the last one that came up into a state, until it goes on as it was */
+    hf__visit *visits;   /* one for each state that it has entered */
+    bool checked;        /* the answer that came up last is as the terminal gave it */
+    hf_result answer;    /* the last one that came up into a state, until it goes on as it was, */
+    bool answer_checked; /* and whether it had been checked */
 } hf__frame;
 
 /* Runs `op`, checked and with its id, through the chain, and checks the answer. */
@@ -79,28 +81,24 @@ void hf__frame_log_error(const hf__visit *visit, const char *what, const hf_erro
 int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, const hf_op *op,
                       hf_result *result, hf_error *err);
 
-/* One call of a Lua layer: what `ctx` is, and what `next` refers to. Its user values: the result that next gave, the
- * table of the host's context, the error that came from below. */
-enum { HF__CALL_RESULT = 1, HF__CALL_CONTEXT, HF__CALL_ERROR };
-
+/* One call of a Lua layer, in the frame's arena. Its `next` and its `ctx` may be kept for longer than it lasts: they
+ * know it by its serial number. */
 typedef struct hf__call {
-    hf__vm *vm; /* of the state that it lives in, and lives as long */
-    uint64_t generation;
+    struct hf__call *outer; /* the call around it, of the same visit */
+    uint64_t serial;        /* in the state that it runs in */
     const hf__op_def *def;
-    size_t position;
-    bool passing;   /* within next */
-    bool passed;    /* next has succeeded */
-    bool returned;  /* the layer has returned */
-    bool refused;   /* ctx:reject was called */
     hf__step *step; /* of the trace, or NULL; good as long as the op */
+    uint32_t position;
+    bool passing; /* within next */
+    bool passed;  /* next has succeeded */
+    bool refused; /* ctx:reject was called */
 } hf__call;
 
-/* A new call on the top. [-0, +1] */
-hf__call *l_new_call(lua_State *L, const hf__visit *visit, size_t position, const hf__op_def *def);
-/* The visit that the call belongs to; throws where its op has ended. */
-hf__visit *l_visit_of(lua_State *L, const hf__call *call, const char *what);
-/* Throws unless it is the call of the layer that runs just now; `what` is the function that needs it to be. */
-void l_check_live(lua_State *L, const hf__call *call, const hf__visit *visit, const char *what);
+/* The `ctx` of the call. [-0, +1] (context.c) */
+void l_push_context_of(lua_State *L, const hf__visit *visit, const hf__call *call);
+/* The call of that number where its layer runs just now; throws where it does not, or not any more. `what` is the
+ * function that needs it to be. */
+hf__call *l_live_call(lua_State *L, hf__vm *vm, uint64_t serial, const char *what);
 
 /* Gives the op table at `index` to the layers below the call's, for `next` or (nested) for `exec`. Returns
  * LUA_OK with the answer's table on the top, or, all they did being undone, another status with the error. [-0, +1] */

@@ -47,8 +47,17 @@ static hf__kinds l_kinds(lua_State *L, int index) {
     return kinds;
 }
 
+/* Whether the function on the top can see a third argument. */
+static bool l_takes_ctx(lua_State *L) {
+    lua_Debug about;
+    lua_pushvalue(L, -1);
+    lua_getinfo(L, ">u", &about);
+    return about.isvararg || about.nparams > 2;
+}
+
 /* Gives the function on the top to each of the kinds, and pops it. */
 static void l_handle(lua_State *L, hf__kinds kinds, hf__layer_def *out) {
+    if (l_takes_ctx(L)) out->takes_ctx |= kinds;
     for (size_t i = 0; i < HF__KINDS; i++) {
         if ((kinds & HF__KIND_BIT(i)) == 0) continue;
         lua_pushvalue(L, -1);

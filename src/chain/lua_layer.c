@@ -12,23 +12,58 @@
 #include "op/check.h"
 #include "script/marshal.h"
 
+/* What `next` is a closure of: where it belongs, the answer that it gave, the error that came from below. */
+enum { NEXT_VM = 1, NEXT_SERIAL, NEXT_RESULT, NEXT_ERROR };
+
 static int l_next(lua_State *L);
 
+/* Begins a call of the layer at `position`. */
+static hf__call *l_begin_call(lua_State *L, hf__visit *visit, size_t position, const hf__op_def *def) {
+    hf__call *call = visit->over;
+    if (call != NULL)
+        visit->over = call->outer;
+    else
+        call = hf__arena_alloc(&visit->frame->arena, sizeof *call);
+    if (call == NULL) l_throwf(L, HF_MEMORY, "out of memory");
+    *call = (hf__call){
+        .outer = visit->live, .serial = ++visit->vm->serials, .def = def, .position = (uint32_t)position};
+    visit->live = call;
+    return call;
+}
+
+/* Ends the calls within `call`, or all of the visit. */
+static void end_calls(hf__visit *visit, const hf__call *call) {
+    while (visit->live != call) {
+        hf__call *over = visit->live;
+        visit->live = over->outer;
+        over->outer = visit->over;
+        visit->over = over;
+    }
+}
+
+/* The call's `next`. [-0, +1] */
+static void l_push_next(lua_State *L, hf__vm *vm, const hf__call *call) {
+    lua_pushlightuserdata(L, vm);
+    lua_pushinteger(L, (lua_Integer)call->serial);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushcclosure(L, l_next, 4);
+}
+
 /* Checks what the layer's function returned, which is on the top: leaves the table of its answer. */
-static void l_settle_result(lua_State *L, const hf__call *call, int call_index) {
+static void l_settle_result(lua_State *L, const hf__call *call, int next) {
     if (lua_isnil(L, -1)) {
         if (!call->passed)
             l_throwf(L, HF_MIDDLEWARE, "neither called next nor returned a result for \"%s\"",
                      call->def->name);
         lua_pop(L, 1);
-        lua_getiuservalue(L, call_index, HF__CALL_RESULT);
+        lua_getupvalue(L, next, NEXT_RESULT);
     }
     if (lua_type(L, -1) != LUA_TTABLE)
         l_throwf(L, HF_BAD_RESULT, "returned a %s: expected a result, a table", luaL_typename(L, -1));
     if (lua_getmetatable(L, -1))
         l_throwf(L, HF_BAD_RESULT, "returned a result with a metatable: expected a plain table");
-    lua_pushliteral(L, "op");
-    const char *op = lua_rawget(L, -2) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    const char *op = lua_getfield(L, -1, "op") == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     if (op == NULL)
         l_throwf(L, HF_BAD_RESULT, "returned a result without its \"op\": expected op = \"%s\"",
                  call->def->name);
@@ -38,28 +73,30 @@ static void l_settle_result(lua_State *L, const hf__call *call, int call_index) 
     lua_pop(L, 1);
 }
 
-/* [op table, ctx, at `op`] -> [answer's table]: the layer's function, and what it returned. */
-static void l_handle(lua_State *L, const hf__visit *visit, hf__call *call, int op) {
+/* [op table, next, at `op`] -> [answer's table]: the layer's function, and what it returned. */
+static void l_handle(lua_State *L, const hf__visit *visit, const hf__call *call, int op) {
     const hf__layer_def *layer = &visit->frame->chain->layers[call->position];
-    int most = visit->frame->chain->quarantine_after;
+    int most = visit->frame->chain->quarantine_after, arguments = 2;
     if (most > 0 && layer->breaches >= most)
         l_throwf(L, HF_TIMEOUT, "is in quarantine: it went past a budget %d times", layer->breaches);
     if (layer->stopped) l_throwf(L, HF_MEMORY, "is stopped until it is loaded anew: it kept too much memory");
     lua_rawgeti(L, LUA_REGISTRYINDEX, layer->handlers[call->def->kind]);
     lua_pushvalue(L, op);
     lua_pushvalue(L, op + 1);
-    lua_pushcclosure(L, l_next, 1);
-    lua_pushvalue(L, op + 1);
-    lua_call(L, 3, 1);
-    call->returned = true;
+    if ((layer->takes_ctx & HF__KIND_BIT(call->def->kind)) != 0) {
+        l_push_context_of(L, visit, call);
+        arguments++;
+    }
+    lua_call(L, arguments, 1);
     l_budget_check(L, visit->vm->budget); /* a script may have swallowed it */
     l_settle_result(L, call, op + 1);
 }
 
-/* (op table, ctx) -> answer's table */
+/* (op table, next, light visit) -> answer's table */
 static int l_handle_protected(lua_State *L) {
-    hf__call *call = lua_touserdata(L, 2);
-    l_handle(L, call->vm->visit, call, 1);
+    const hf__visit *visit = lua_touserdata(L, 3);
+    lua_settop(L, 2);
+    l_handle(L, visit, visit->live, 1);
     return 1;
 }
 
@@ -74,33 +111,33 @@ static const char *l_code(lua_State *L) {
 }
 
 /* Whether the error on the top is the layer's own slip, which its onError = "continue" covers. */
-static bool l_is_own_slip(lua_State *L, const hf__call *call, const hf__visit *visit, int call_index) {
+static bool l_is_own_slip(lua_State *L, const hf__call *call, const hf__visit *visit, int next) {
     static const char *const budgets[] = {"timeout", "memory", "depth"};
     for (int i = 0; i < 3; i++)
         if (strcmp(l_code(L), budgets[i]) == 0) return false;
     if (call->refused || (visit->vm->budget != NULL && visit->vm->budget->spent != HF_OK)) return false;
-    lua_getiuservalue(L, call_index, HF__CALL_ERROR);
+    lua_getupvalue(L, next, NEXT_ERROR);
     bool from_below = lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
     return !from_below;
 }
 
-/* [op, ctx] -> [answer's table]: a layer whose slips are logged, and passed over. It works on copies. */
+/* [op, next] -> [answer's table]: a layer whose slips are logged, and passed over. It works on copies. */
 static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int op) {
     lua_pushcfunction(L, l_handle_protected);
     l_push_copy(L, op);
     lua_pushvalue(L, op + 1);
-    if (l_protected_call(L, 2, 1) == LUA_OK) return;
-    visit->live = call;
+    lua_pushlightuserdata(L, visit);
+    if (l_protected_call(L, 3, 1) == LUA_OK) return;
+    end_calls(visit, call);
     if (!l_is_own_slip(L, call, visit, op + 1)) lua_error(L);
     if (call->step != NULL) call->step->tolerated = true;
     hf_error err;
     l_read_error(L, -1, &err);
     hf__frame_log_error(visit, "passed over", &err);
     lua_settop(L, op + 1);
-    call->returned = true;
     if (call->passed)
-        lua_getiuservalue(L, op + 1, HF__CALL_RESULT);
+        lua_getupvalue(L, op + 1, NEXT_RESULT);
     else if (l_descend(L, call, visit, op, false) != LUA_OK)
         lua_error(L);
 }
@@ -111,27 +148,27 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
     int op = lua_gettop(L);
     size_t outer_layer = visit->layer;
     const char *outer_op = visit->op;
-    const void *outer_live = visit->live;
     visit->layer = position; /* whoever catches an error puts the outer ones back */
     visit->op = def->name;
     size_t turns = visit->turns_count;
-    const hf__budget *budget = visit->vm->budget;
+    hf__budget *budget = visit->vm->budget;
+    hf__budget_glance(budget);
     if (budget != NULL && turns < HF__MOST_TURNS)
-        visit->turns[visit->turns_count++] =
-            (hf__turn){position, def->name, hf__budget_time_left(budget), budget->instructions, budget->used};
+        visit->vm->turns[visit->turns_count++] =
+            (hf__turn){position, def->name, budget->time_left, budget->instructions, budget->used};
     hf__trace *trace = visit->frame->trace;
     hf__step *outer = trace != NULL ? trace->open : NULL; /* ended by whoever catches an error */
-    hf__call *call = l_new_call(L, visit, position, def);
-    visit->live = call;
+    hf__call *call = l_begin_call(L, visit, position, def);
     call->step = hf__trace_begin(trace, hf__frame_layer_name(visit->frame, position), def->name);
     if (call->step != NULL) call->step->given = hf__trace_table(trace, L, op);
+    l_push_next(L, visit->vm, call);
     if (visit->frame->chain->layers[position].tolerated)
         l_call_tolerated(L, visit, call, op);
     else
         l_handle(L, visit, call, op);
     if (call->step != NULL) call->step->gave = hf__trace_table(trace, L, -1);
     hf__trace_end(trace, outer, NULL);
-    visit->live = outer_live;
+    end_calls(visit, call->outer);
     visit->layer = outer_layer;
     visit->op = outer_op;
     visit->turns_count = turns;
@@ -179,7 +216,7 @@ static int l_descend_protected(lua_State *L) {
     lua_settop(L, 1);
     if (lua_getmetatable(L, 1)) l_throwf(L, HF_INVALID, "the op has a metatable: expected a plain table");
     const hf__op_def *def = l_op_def(L, 1);
-    l_budget_charge(L, visit->vm->budget, DESCENT_COST);
+    l_budget_fee(L, visit->vm->budget, DESCENT_COST);
     if (!way->nested && hf__frame_may_become(way->call->def, def, &err) != HF_OK) l_throw_own(L, &err);
     l_mint(L, frame, def);
     size_t position = hf__frame_next(frame, way->call->position + 1, def->kind);
@@ -204,7 +241,10 @@ static int l_descend_protected(lua_State *L) {
     int64_t begun = nested ? hf__monotonic_ns() : 0;
     int rc = hf__frame_descend(frame, way->call->position + 1, def, &hop->op, &hop->result, &err);
     int64_t us = nested ? (hf__monotonic_ns() - begun) / 1000 : 0;
-    hf__budget_resume(visit->vm->budget);
+    if (nested || rc != HF_OK)
+        hf__budget_resume(visit->vm->budget);
+    else
+        hf__budget_resume_unread(visit->vm->budget); /* next succeeds but once */
     if (nested)
         l_budget_charge(L, visit->vm->budget, (size_t)(us < MOST_US_CHARGED ? us : MOST_US_CHARGED) * 20);
     else
@@ -218,6 +258,7 @@ static int l_descend_protected(lua_State *L) {
         hf__budget_granted(visit->vm->budget);
         hf_result_free(&frame->answer);
         frame->answer = hop->result;
+        frame->answer_checked = frame->checked;
         hop->result = (hf_result){0};
     }
     hf__frame_return_hop(frame, hop);
@@ -249,10 +290,13 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     }
     lua_State *entry = visit->vm->L;
     visit->vm->L = L; /* what comes up from C below enters here, a coroutine perhaps */
+    l_push_handler(L);
+    int handler = lua_gettop(L);
     lua_pushcfunction(L, l_descend_protected);
     lua_pushvalue(L, index);
     lua_pushlightuserdata(L, &way);
-    int status = l_protected_call(L, 2, 1);
+    int status = l_guarded_call(L, visit->vm->budget, 2, 1);
+    lua_replace(L, handler);
     visit->vm->L = entry;
     if (lua_type(L, index) == LUA_TTABLE &&
         lua_getmetatable(L, index)) { /* what a layer below did stays there */
@@ -260,7 +304,7 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
         lua_pushnil(L);
         lua_setmetatable(L, index);
     }
-    visit->live = call;
+    end_calls(visit, call);
     visit->layer = layer;
     visit->op = op;
     visit->turns_count = turns;
@@ -280,12 +324,11 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
 }
 
 static int l_next(lua_State *L) {
-    hf__call *call = lua_touserdata(L, lua_upvalueindex(1));
-    hf__visit *visit = l_visit_of(L, call, "next");
-    if (call->passing) return l_throwf(L, HF_MIDDLEWARE, "next was called while it runs");
-    if (call->passed && !call->returned)
-        return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
-    l_check_live(L, call, visit, "next");
+    hf__vm *vm = lua_touserdata(L, lua_upvalueindex(NEXT_VM));
+    l_budget_check(L, vm->budget);
+    hf__call *call = l_live_call(L, vm, (uint64_t)lua_tointeger(L, lua_upvalueindex(NEXT_SERIAL)), "next");
+    hf__visit *visit = vm->visit;
+    if (call->passed) return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
     if (lua_type(L, 1) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "next: expected the op, a table, found %s", luaL_typename(L, 1));
     luaL_checkstack(L, LUA_MINSTACK, "too many layers");
@@ -294,7 +337,7 @@ static int l_next(lua_State *L) {
     call->passing = false;
     if (status != LUA_OK) {
         lua_pushvalue(L, -1);
-        lua_setiuservalue(L, lua_upvalueindex(1), HF__CALL_ERROR);
+        lua_replace(L, lua_upvalueindex(NEXT_ERROR));
         return lua_error(L);
     }
     call->passed = true;
@@ -303,7 +346,7 @@ static int l_next(lua_State *L) {
         l_push_copy(L, -1);
     else
         lua_pushvalue(L, -1);
-    lua_setiuservalue(L, lua_upvalueindex(1), HF__CALL_RESULT);
+    lua_replace(L, lua_upvalueindex(NEXT_RESULT));
     return 1;
 }
 
@@ -331,7 +374,9 @@ static int l_enter(lua_State *L) {
     if (l_is_result(L, -1, in->def, &frame->answer)) {
         *in->result = frame->answer;
         frame->answer = (hf_result){0};
+        frame->checked = frame->answer_checked;
     } else {
+        frame->checked = false;
         l_read_result(L, -1, &in->arena, &frame->host->limits, in->def, in->result);
     }
     return 0;
@@ -351,12 +396,16 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     size_t layer = visit->layer, turns = visit->turns_count;
     const char *outer_op = visit->op;
     const hf_op *given = visit->given;
-    const void *live = visit->live;
+    const hf__call *live = visit->live;
     lua_Integer after_count = visit->after_count;
     visit->given = op;
     hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
-    if (layer == SIZE_MAX) hf__budget_begin(visit->vm->budget); /* in a batch, each op has its own */
-    hf__budget_resume(visit->vm->budget);
+    if (layer == SIZE_MAX) { /* in a batch, each op has its own */
+        hf__budget_begin(visit->vm->budget);
+        hf__budget_resume_unread(visit->vm->budget);
+    } else {
+        hf__budget_resume(visit->vm->budget);
+    }
     int rc = hf__lua_enter(visit->vm->L, l_enter, &in, 0, err);
     hf__budget_pause(visit->vm->budget);
     hf__arena_free(&in.arena);
@@ -373,7 +422,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     visit->layer = layer;
     visit->op = outer_op;
     visit->given = given;
-    visit->live = live;
+    end_calls(visit, live);
     visit->turns_count = turns;
     return rc;
 }

@@ -14,8 +14,10 @@
 enum { HOOK_INSTRUCTIONS = 100, HEAVY_HOOK_INSTRUCTIONS = 10 };
 #define HEAVY ((size_t)4 << 20)
 
-/* Allocation is work too: the watch is looked at after so many bytes. */
+/* Allocation is work too: the watch is looked at after so many bytes. Fewer tell that an instruction may have taken
+ * long, and start a watch that is unread. */
 #define ALLOCATION_STEP ((size_t)1 << 20)
+#define ALLOCATION_GLANCE ((size_t)1 << 12)
 
 #define NODE_SIZE ((size_t)24) /* of a table's part for names, which is a power of two of them */
 
@@ -35,7 +37,16 @@ static void spend(hf__budget *budget, hf_code why) {
 }
 
 static void look_at_the_watch(hf__budget *budget) {
-    if (budget->running && hf__monotonic_ns() > budget->deadline) spend(budget, HF_TIMEOUT);
+    budget->allocated = 0;
+    if (!budget->running) return;
+    int64_t now = hf__monotonic_ns();
+    if (budget->deadline == 0) budget->deadline = now + budget->time_left;
+    budget->time_left = budget->deadline - now;
+    if (budget->time_left < 0) spend(budget, HF_TIMEOUT);
+}
+
+void hf__budget_glance(hf__budget *budget) {
+    if (budget != NULL && budget->allocated >= ALLOCATION_GLANCE) look_at_the_watch(budget);
 }
 
 void hf__budget_describe(const hf__budget *budget, char *message, size_t size) {
@@ -63,11 +74,21 @@ void l_budget_check(lua_State *L, hf__budget *budget) {
     lua_error(L);
 }
 
+static void deduct(hf__budget *budget, size_t work) {
+    budget->instructions -= (int64_t)work;
+    if (budget->instructions < 0) spend(budget, HF_TIMEOUT);
+}
+
+void l_budget_fee(lua_State *L, hf__budget *budget, size_t work) {
+    if (budget == NULL) return;
+    deduct(budget, work);
+    l_budget_check(L, budget);
+}
+
 void l_budget_charge(lua_State *L, hf__budget *budget, size_t work) {
     if (budget == NULL) return;
     if (work > INT32_MAX) work = INT32_MAX;
-    budget->instructions -= (int64_t)work;
-    if (budget->instructions < 0) spend(budget, HF_TIMEOUT);
+    deduct(budget, work);
     budget->unwatched += work;
     if (budget->unwatched >= (size_t)budget->interval) {
         budget->unwatched = 0;
@@ -136,11 +157,10 @@ void *hf__budget_allocate(void *data, void *memory, size_t old_size, size_t size
     }
     if (size > old_size && budget->running && budget->grants == 0) {
         if (is_refused(budget, memory, kind, size - old_size, size)) return NULL;
-        budget->allocated += size - old_size;
-        if (budget->allocated >= ALLOCATION_STEP) {
-            budget->allocated = 0;
+        size_t more = size - old_size;
+        if (budget->allocated + more >= (budget->deadline != 0 ? ALLOCATION_STEP : ALLOCATION_GLANCE))
             look_at_the_watch(budget);
-        }
+        budget->allocated += more; /* what is done with it comes after the look */
     }
     void *block = hf__realloc(memory, size);
     if (block == NULL) return NULL;
@@ -174,6 +194,7 @@ void hf__budget_begin(hf__budget *budget) {
     budget->grants = 0;
     budget->logged = 0;
     budget->running = false;
+    budget->deadline = 0;
     budget->spent = HF_OK;
     budget->told = false;
     set_interval(budget, budget->used > HEAVY ? HEAVY_HOOK_INSTRUCTIONS : HOOK_INSTRUCTIONS);
@@ -185,13 +206,18 @@ void hf__budget_resume(hf__budget *budget) {
     budget->running = true;
 }
 
+void hf__budget_resume_unread(hf__budget *budget) {
+    if (budget != NULL) budget->running = true;
+}
+
 int64_t hf__budget_time_left(const hf__budget *budget) {
-    return budget->running ? budget->deadline - hf__monotonic_ns() : budget->time_left;
+    return budget->deadline != 0 ? budget->deadline - hf__monotonic_ns() : budget->time_left;
 }
 
 void hf__budget_pause(hf__budget *budget) {
     if (budget == NULL || !budget->running) return;
     budget->time_left = hf__budget_time_left(budget);
+    budget->deadline = 0;
     budget->running = false;
 }
 

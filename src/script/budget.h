@@ -28,8 +28,8 @@ typedef struct hf__budget {
     hf_code spent;        /* HF_OK, or why nothing more runs: HF_TIMEOUT or HF_MEMORY */
     bool told;            /* its error has been made (l_push_breach) */
     int interval;         /* instructions between two looks at the budget */
-    int64_t deadline;     /* on the monotonic clock, while the watch runs */
-    int64_t time_left;    /* while it does not */
+    int64_t deadline;     /* on the monotonic clock, while the watch runs and has been read; else 0 */
+    int64_t time_left;    /* when the watch was read last */
     bool running;         /* the watch runs: a script does */
     int64_t instructions; /* left for this op */
     size_t used;          /* bytes allocated in the state */
@@ -62,8 +62,11 @@ void *hf__budget_allocate(void *budget, void *memory, size_t old_size, size_t si
 /* Begins an op's budget anew, and forgets what was spent before. The watch stands. */
 void hf__budget_begin(hf__budget *budget);
 
-/* Starts and stops the watch: it runs in Lua, and stands in the terminal and in other people's code. */
+/* Starts and stops the watch: it runs in Lua, and stands in the terminal and in other people's code. One that is
+ * started unread counts from the first look at it: what few instructions come before are free, so that an op which
+ * takes no time is not measured. Only for what a script cannot repeat. */
 void hf__budget_resume(hf__budget *budget);
+void hf__budget_resume_unread(hf__budget *budget);
 void hf__budget_pause(hf__budget *budget);
 
 /* Around what the engine itself puts into the state: it is beyond the cap, and raises it by as much. */
@@ -85,8 +88,13 @@ bool hf__budget_is_spent(hf__budget *budget);
 /* Throws where the state is spent. */
 void l_budget_check(lua_State *L, hf__budget *budget);
 
-/* Charges work done in C, in instructions; throws where that spends the budget. */
+/* Charges work done in C, in instructions; throws where that spends the budget. A fee is charged without a look at the
+ * watch, and makes up for what is not seen. */
 void l_budget_charge(lua_State *L, hf__budget *budget, size_t work);
+void l_budget_fee(lua_State *L, hf__budget *budget, size_t work);
+
+/* Looks at the watch where so much was allocated since the last look that an instruction may have taken long. */
+void hf__budget_glance(hf__budget *budget);
 
 /* The time that is left. */
 int64_t hf__budget_time_left(const hf__budget *budget);

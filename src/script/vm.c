@@ -148,9 +148,10 @@ static bool l_has_code(lua_State *L, int index) {
  * behalf; else the one that runs. */
 static const hf__turn *blamed_turn(const hf__visit *visit, const hf__budget *budget) {
     const hf__budget_limits *limits = &budget->limits;
-    const hf__turn *last = visit->turns_count > 0 ? &visit->turns[visit->turns_count - 1] : NULL;
+    const hf__turn *turns = visit->vm->turns;
+    const hf__turn *last = visit->turns_count > 0 ? &turns[visit->turns_count - 1] : NULL;
     int64_t left = hf__budget_time_left(budget);
-    for (const hf__turn *turn = last; turn != NULL && turn >= visit->turns; turn--) {
+    for (const hf__turn *turn = last; turn != NULL && turn >= turns; turn--) {
         bool time = turn->time - left >= limits->time_ns / 2;
         bool instructions = turn->instructions - budget->instructions >= limits->instructions / 2;
         bool memory = budget->used > turn->used && budget->used - turn->used >= limits->memory / 2;
@@ -235,21 +236,34 @@ static int l_describe_error(lua_State *L) {
     return 1;
 }
 
-int l_protected_call(lua_State *L, int arguments, int results) {
-    const hf__vm *vm = find_vm_safe(L); /* unprotected as yet */
-    hf__budget *budget = vm != NULL ? vm->budget : NULL;
-    unsigned grants = budget != NULL ? budget->grants : 0;
-    int handler = lua_gettop(L) - arguments;
+void l_push_handler(lua_State *L) {
     lua_pushcfunction(L, l_describe_error);
-    lua_insert(L, handler);
-    int status = lua_pcall(L, arguments, results, handler);
-    lua_remove(L, handler);
+}
+
+int l_guarded_call(lua_State *L, hf__budget *budget, int arguments, int results) {
+    unsigned grants = budget != NULL ? budget->grants : 0;
+    int status = lua_pcall(L, arguments, results, lua_gettop(L) - arguments - 1);
     if (status != LUA_OK && lua_type(L, -1) != LUA_TTABLE) {
         lua_pushcfunction(L, l_describe_bare);
         lua_insert(L, -2);
         lua_pcall(L, 1, 1, 0);
     }
     if (budget != NULL) budget->grants = grants;
+    return status;
+}
+
+/* Unprotected as yet. */
+static hf__budget *budget_of(lua_State *L) {
+    const hf__vm *vm = find_vm_safe(L);
+    return vm != NULL ? vm->budget : NULL;
+}
+
+int l_protected_call(lua_State *L, int arguments, int results) {
+    int handler = lua_gettop(L) - arguments;
+    l_push_handler(L);
+    lua_insert(L, handler);
+    int status = l_guarded_call(L, budget_of(L), arguments, results);
+    lua_remove(L, handler);
     return status;
 }
 
@@ -263,17 +277,22 @@ int hf__lua_enter(lua_State *L, lua_CFunction body, void *data, int index, hf_er
     if (err == NULL) err = &unwanted;
     if (!lua_checkstack(L, LUA_MINSTACK)) return hf__fail(err, HF_DEPTH, "the Lua stack is exhausted");
     if (index != 0) index = lua_absindex(L, index);
+    int top = lua_gettop(L);
+    l_push_handler(L);
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, data);
     if (index != 0) lua_pushvalue(L, index);
-    int status = l_protected_call(L, index != 0 ? 2 : 1, 0);
-    if (status == LUA_OK) return HF_OK;
+    int status = l_guarded_call(L, budget_of(L), index != 0 ? 2 : 1, 0);
+    if (status == LUA_OK) {
+        lua_settop(L, top);
+        return HF_OK;
+    }
     bool described = lua_type(L, -1) == LUA_TTABLE;
     lua_pushcfunction(L, l_error_to_c);
     lua_insert(L, -2);
     lua_pushlightuserdata(L, err);
     int read = lua_pcall(L, 2, 0, 0);
-    if (read != LUA_OK) lua_pop(L, 1);
+    lua_settop(L, top);
     if (read != LUA_OK || (status == LUA_ERRMEM && !described))
         hf__fail(err, HF_MEMORY, "Lua ran out of memory");
     else if (!described)

@@ -9,8 +9,9 @@
 #include "script/budget.h"
 
 struct hf__frame;
+struct hf__call;
 
-/* A layer's turn, and what was left, and in use, when it began. */
+/* A layer's turn, and what was left, and in use, when it began: the time as of the last look at the watch. */
 typedef struct hf__turn {
     size_t position;
     const char *op;
@@ -25,7 +26,8 @@ enum { HF__MOST_TURNS = 80 };
 typedef struct hf__visit {
     struct hf__vm *vm;
     struct hf__frame *frame;
-    const void *live; /* the call of the layer that runs; NULL when none does */
+    struct hf__call *live; /* the call of the layer that runs; NULL when none does */
+    struct hf__call *over; /* calls that are over: their memory is used again */
     const char *(*name_of)(const struct hf__frame *frame, size_t layer); /* the name of a layer */
     struct hf__visit *outer; /* the op around it in the same state */
     struct hf__visit *next;  /* the same op's stay in another state */
@@ -38,17 +40,18 @@ typedef struct hf__visit {
     const hf_op *given;      /* what the state was entered with last, checked */
     size_t brought;          /* while the op waits for a commit: hf__budget_park */
     size_t turns_count;      /* turns in one another; kept for states with a budget */
-    hf__turn turns[HF__MOST_TURNS];
 } hf__visit;
 
 typedef struct hf__vm {
-    lua_State *L;       /* where to call in: the main thread, or the coroutine that runs just now */
-    bool own;           /* the store's own, and closed with it */
-    hf__budget *budget; /* NULL for a state whose scripts are trusted */
-    hf__visit *visit;   /* the innermost op that runs here */
-    uint64_t generations;
+    lua_State *L;         /* where to call in: the main thread, or the coroutine that runs just now */
+    bool own;             /* the store's own, and closed with it */
+    hf__budget *budget;   /* NULL for a state whose scripts are trusted */
+    hf__visit *visit;     /* the innermost op that runs here */
+    uint64_t generations; /* of visits, and */
+    uint64_t serials;     /* of calls, so far */
     hf__budget
         *memory; /* what counts the state's memory, with or without a budget; NULL for a host's state */
+    hf__turn turns[HF__MOST_TURNS]; /* of the visit; a state with a budget has but one that is not parked */
 } hf__vm;
 
 /* A state of the store's own, with budgets unless `limits` is NULL. NULL where memory ran out. */
@@ -65,8 +68,11 @@ void l_push_breach(lua_State *L, hf__budget *budget);
 void l_say_where(lua_State *L);
 
 /* Calls the function below the `arguments` on the top as lua_pcall does. Whatever was raised arrives as an
- * error table, filled in with the layer that raised it and a traceback. */
+ * error table, filled in with the layer that raised it and a traceback. The guarded call wants what l_push_handler
+ * pushes below the function, leaves it there, and takes the state's budget, or NULL. */
 int l_protected_call(lua_State *L, int arguments, int results);
+void l_push_handler(lua_State *L);
+int l_guarded_call(lua_State *L, hf__budget *budget, int arguments, int results);
 
 /* Enters a state from C: runs `body` with `data` as a light userdata, and the value at `index` of the stack
  * where that is not 0, protected. The one way in. What was raised ends in `err`; nothing is left on the stack. */
