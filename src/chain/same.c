@@ -73,7 +73,7 @@ static bool l_says_field(lua_State *L, const hf__field *field, const void *base)
                (lua_toboolean(L, -1) ? HF_YES : HF_NO) == *CONST_MEMBER(base, field, int);
     case HF__T_BOOL:
         return lua_isboolean(L, -1) && lua_toboolean(L, -1) == (*CONST_MEMBER(base, field, int) != 0);
-    case HF__T_OBJECT: return false;
+    case HF__T_OBJECT: return l_is_json(L, -1, *CONST_MEMBER(base, field, hf_text));
     case HF__T_MESSAGE:
     case HF__T_CONVERSATION:
     case HF__T_ATTENTION: {

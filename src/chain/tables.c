@@ -121,7 +121,7 @@ static void l_set_fields(lua_State *L, hf__arena *arena, const hf__record *recor
         }
         if (lua_getfield(L, -1, field->group) == LUA_TNIL) {
             lua_pop(L, 1);
-            lua_newtable(L);
+            lua_createtable(L, 0, 1);
             lua_pushvalue(L, -1);
             lua_setfield(L, -3, field->group);
         }

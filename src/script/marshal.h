@@ -48,6 +48,10 @@ void l_push_object(lua_State *L, hf__arena *arena, hf_text json);
 hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_code code,
                       const char *what);
 
+/* Whether the value at `index` says what a JSON text does, as far as one look tells: false also for what has to be
+ * read to be known. [-0, +0] (marshal_same.c) */
+bool l_is_json(lua_State *L, int index, hf_text json);
+
 /* A copy of the table at `index`, and of the tables within it. [-0, +1] */
 void l_push_copy(lua_State *L, int index);
 

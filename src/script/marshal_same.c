@@ -1,0 +1,124 @@
+/*
+ * Whether a table of Lua says what a JSON text does: one walk along the text, which builds nothing. What takes more than
+ * a look - escapes, numbers that are no plain integers, deep nesting - counts as another value, and is left to the
+ * codec (marshal_value.c).
+ */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "script/marshal.h"
+#include "script/vm.h"
+
+enum { DEEPEST = 16, MOST_DIGITS = 18 };
+
+/* A place in the text. */
+typedef struct reader {
+    const char *at, *end;
+} reader;
+
+static bool l_says(lua_State *L, reader *r, int depth);
+
+/* The next byte that is no blank, which is passed over; 0 at the end. */
+static char take(reader *r) {
+    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
+        r->at++;
+    return r->at < r->end ? *r->at++ : '\0';
+}
+
+/* What is left of a string behind its first quote; absent where it is not simply what it says. */
+static hf_text take_string(reader *r) {
+    const char *from = r->at;
+    while (r->at < r->end && *r->at != '"' && *r->at != '\\')
+        r->at++;
+    if (r->at == r->end || *r->at != '"') return (hf_text){0};
+    return (hf_text){from, (size_t)(r->at++ - from)};
+}
+
+static bool take_word(reader *r, const char *word) {
+    size_t size = strlen(word);
+    if ((size_t)(r->end - r->at) < size || memcmp(r->at, word, size) != 0) return false;
+    r->at += size;
+    return true;
+}
+
+static bool l_says_text(lua_State *L, reader *r) {
+    hf_text text = take_string(r);
+    return text.data != NULL && lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) == text.size &&
+           memcmp(lua_tostring(L, -1), text.data, text.size) == 0;
+}
+
+static bool l_says_integer(lua_State *L, reader *r, char first) {
+    int64_t sum = 0;
+    bool negative = first == '-';
+    const char *from = negative ? r->at : --r->at;
+    while (r->at < r->end && *r->at >= '0' && *r->at <= '9' && r->at - from < MOST_DIGITS)
+        sum = sum * 10 + (*r->at++ - '0');
+    bool plain = r->at > from && !(negative && sum == 0); /* -0 is no integer */
+    if (r->at < r->end && strchr("0123456789.eE+-", *r->at) != NULL) plain = false;
+    return plain && lua_isinteger(L, -1) && lua_tointeger(L, -1) == (negative ? -sum : sum);
+}
+
+/* Whether the table on the top has as many keys. */
+static bool l_has_keys(lua_State *L, size_t count) {
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        if (count-- > 0) continue;
+        lua_pop(L, 2);
+        return false;
+    }
+    return count == 0;
+}
+
+/* Behind the bracket that opens it. */
+static bool l_says_table(lua_State *L, reader *r, char open, int depth) {
+    char close = open == '{' ? '}' : ']';
+    size_t count = 0;
+    if (lua_type(L, -1) != LUA_TTABLE || depth == DEEPEST) return false;
+    if (open == '[' ? !l_is_list(L, -1) : lua_getmetatable(L, -1))
+        return false; /* the caller clears the stack */
+    reader ahead = *r;
+    if (take(&ahead) == close) {
+        *r = ahead;
+        return l_has_keys(L, 0);
+    }
+    char c = ',';
+    for (; c == ','; c = take(r)) {
+        count++;
+        if (open == '[') {
+            lua_rawgeti(L, -1, (lua_Integer)count);
+        } else {
+            hf_text key = take(r) == '"' ? take_string(r) : (hf_text){0};
+            if (key.data == NULL || take(r) != ':') return false;
+            lua_pushlstring(L, key.data, key.size);
+            lua_rawget(L, -2);
+        }
+        if (!l_says(L, r, depth + 1)) return false;
+        lua_pop(L, 1);
+    }
+    return c == close && l_has_keys(L, count);
+}
+
+/* Whether the value on the top is the one at the reader's place. */
+static bool l_says(lua_State *L, reader *r, int depth) {
+    char c = take(r);
+    switch (c) {
+    case '{':
+    case '[': return l_says_table(L, r, c, depth);
+    case '"': return l_says_text(L, r);
+    case 't': return take_word(r, "rue") && lua_isboolean(L, -1) && lua_toboolean(L, -1);
+    case 'f': return take_word(r, "alse") && lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    case 'n': return take_word(r, "ull") && hf__is_null(L, -1);
+    default: return c != '\0' && strchr("-0123456789", c) != NULL && l_says_integer(L, r, c);
+    }
+}
+
+bool l_is_json(lua_State *L, int index, hf_text json) {
+    int top = lua_gettop(L);
+    index = lua_absindex(L, index);
+    luaL_checkstack(L, 2 * DEEPEST + 8, NULL);
+    l_budget_charge(L, l_vm_of(L)->budget, json.size / 16);
+    reader r = {json.data, json.data + json.size};
+    lua_pushvalue(L, index);
+    bool same = l_says(L, &r, 0) && take(&r) == '\0';
+    lua_settop(L, top);
+    return same;
+}
