@@ -21,8 +21,10 @@ static bool l_has_keys(lua_State *L, size_t count) {
 }
 
 static bool l_is_text(lua_State *L, hf_text text) {
-    if (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) != text.size) return false;
-    return memcmp(lua_tostring(L, -1), text.data, text.size) == 0;
+    if (lua_type(L, -1) != LUA_TSTRING) return false;
+    size_t size;
+    const char *found = lua_tolstring(L, -1, &size);
+    return size == text.size && memcmp(found, text.data, size) == 0;
 }
 
 /* Whether the value on the top is the list's item. */

@@ -23,10 +23,29 @@ static void set_list(const hf__field *field, void *base, const void *items, size
 
 /* ---- Pushing ----------------------------------------------------------------------------------- */
 
-static void l_push_record(lua_State *L, hf__arena *arena, const hf__record *record, const void *base);
+/* One push: where to work, and the position on the stack of a text that is likely to come again, 0 for none. */
+typedef struct pushing {
+    hf__arena *arena;
+    int likely;
+} pushing;
+
+static void l_push_record(lua_State *L, const pushing *p, const hf__record *record, const void *base);
+static void l_push_named(lua_State *L, const pushing *p, const char *op, const hf__record *record,
+                         const void *base);
 
 static void l_push_text(lua_State *L, hf_text text) {
     lua_pushlstring(L, text.data, text.size);
+}
+
+/* A content may be large, and the answer's is most often the op's. */
+static void l_push_content(lua_State *L, const pushing *p, hf_text text) {
+    bool again = p->likely != 0 && lua_type(L, p->likely) == LUA_TSTRING &&
+                 lua_rawlen(L, p->likely) == text.size &&
+                 memcmp(lua_tostring(L, p->likely), text.data, text.size) == 0;
+    if (again)
+        lua_pushvalue(L, p->likely);
+    else
+        l_push_text(L, text);
 }
 
 static void l_push_texts(lua_State *L, const hf_text *texts, size_t count) {
@@ -38,53 +57,55 @@ static void l_push_texts(lua_State *L, const hf_text *texts, size_t count) {
     l_mark_list(L);
 }
 
-static void l_push_rows(lua_State *L, hf__arena *arena, const hf__field *field, const void *rows,
+static void l_push_rows(lua_State *L, const pushing *p, const hf__field *field, const void *rows,
                         size_t count) {
     size_t size;
     const hf__record *record = hf__row_record(field->type, &size);
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
-        l_push_record(L, arena, record, (const char *)rows + i * size);
+        l_push_record(L, p, record, (const char *)rows + i * size);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     l_mark_list(L);
 }
 
-static void l_push_ops(lua_State *L, hf__arena *arena, const hf_op *ops, size_t count) {
+static void l_push_ops(lua_State *L, const pushing *p, const hf_op *ops, size_t count) {
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
-        l_push_op(L, arena, hf__op_find(ops[i].op, strlen(ops[i].op)), &ops[i]);
+        const hf__op_def *def = hf__op_find(ops[i].op, strlen(ops[i].op));
+        l_push_named(L, p, def->name, &def->fields, &ops[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     l_mark_list(L);
 }
 
-static void l_push_results(lua_State *L, hf__arena *arena, const hf_result *results, size_t count) {
+static void l_push_results(lua_State *L, const pushing *p, const hf_result *results, size_t count) {
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
-        l_push_result(L, arena, hf__op_find(results[i].op, strlen(results[i].op)), &results[i]);
+        const hf__op_def *def = hf__op_find(results[i].op, strlen(results[i].op));
+        l_push_named(L, p, def->name, &def->answer, &results[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     l_mark_list(L);
 }
 
-static void l_push_list(lua_State *L, hf__arena *arena, const hf__field *field, hf__list list) {
+static void l_push_list(lua_State *L, const pushing *p, const hf__field *field, hf__list list) {
     switch (field->type) {
     case HF__T_STATES:
     case HF__T_IDS: l_push_texts(L, list.items, list.count); return;
-    case HF__T_OPS: l_push_ops(L, arena, list.items, list.count); return;
-    case HF__T_RESULTS: l_push_results(L, arena, list.items, list.count); return;
-    default: l_push_rows(L, arena, field, list.items, list.count); return;
+    case HF__T_OPS: l_push_ops(L, p, list.items, list.count); return;
+    case HF__T_RESULTS: l_push_results(L, p, list.items, list.count); return;
+    default: l_push_rows(L, p, field, list.items, list.count); return;
     }
 }
 
-static void l_push_field(lua_State *L, hf__arena *arena, const hf__field *field, const void *base) {
+static void l_push_field(lua_State *L, const pushing *p, const hf__field *field, const void *base) {
     switch (field->type) {
     case HF__T_ID:
     case HF__T_ROLE:
-    case HF__T_TEXT:
-    case HF__T_CONTENT: l_push_text(L, *CONST_MEMBER(base, field, hf_text)); return;
-    case HF__T_OBJECT: l_push_object(L, arena, *CONST_MEMBER(base, field, hf_text)); return;
+    case HF__T_TEXT: l_push_text(L, *CONST_MEMBER(base, field, hf_text)); return;
+    case HF__T_CONTENT: l_push_content(L, p, *CONST_MEMBER(base, field, hf_text)); return;
+    case HF__T_OBJECT: l_push_object(L, p->arena, *CONST_MEMBER(base, field, hf_text)); return;
     case HF__T_TIME:
     case HF__T_LIMIT:
     case HF__T_POSITIVE:
@@ -99,10 +120,10 @@ static void l_push_field(lua_State *L, hf__arena *arena, const hf__field *field,
         size_t size;
         const void *row;
         memcpy(&row, CONST_MEMBER(base, field, char), sizeof row);
-        l_push_record(L, arena, hf__row_record(field->type, &size), row);
+        l_push_record(L, p, hf__row_record(field->type, &size), row);
         return;
     }
-    default: l_push_list(L, arena, field, hf__field_list(field, base)); return;
+    default: l_push_list(L, p, field, hf__field_list(field, base)); return;
     }
 }
 
@@ -111,11 +132,11 @@ bool hf__is_shown(const hf__field *field, const void *base) {
 }
 
 /* Sets the record's fields in the table on the top. */
-static void l_set_fields(lua_State *L, hf__arena *arena, const hf__record *record, const void *base) {
+static void l_set_fields(lua_State *L, const pushing *p, const hf__record *record, const void *base) {
     for (const hf__field *field = record->fields; field < record->fields + record->count; field++) {
         if (!hf__is_shown(field, base)) continue;
         if (field->group == NULL) {
-            l_push_field(L, arena, field, base);
+            l_push_field(L, p, field, base);
             lua_setfield(L, -2, field->name);
             continue;
         }
@@ -125,33 +146,34 @@ static void l_set_fields(lua_State *L, hf__arena *arena, const hf__record *recor
             lua_pushvalue(L, -1);
             lua_setfield(L, -3, field->group);
         }
-        l_push_field(L, arena, field, base);
+        l_push_field(L, p, field, base);
         lua_setfield(L, -2, field->name);
         lua_pop(L, 1);
     }
 }
 
-static void l_push_record(lua_State *L, hf__arena *arena, const hf__record *record, const void *base) {
+static void l_push_record(lua_State *L, const pushing *p, const hf__record *record, const void *base) {
     luaL_checkstack(L, 6, NULL);
     lua_createtable(L, 0, (int)record->count);
-    l_set_fields(L, arena, record, base);
+    l_set_fields(L, p, record, base);
 }
 
-static void l_push_named(lua_State *L, hf__arena *arena, const char *op, const hf__record *record,
+static void l_push_named(lua_State *L, const pushing *p, const char *op, const hf__record *record,
                          const void *base) {
     luaL_checkstack(L, 6, NULL);
     lua_createtable(L, 0, (int)record->count + 1);
     lua_pushstring(L, op);
     lua_setfield(L, -2, "op");
-    l_set_fields(L, arena, record, base);
+    l_set_fields(L, p, record, base);
 }
 
 void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op) {
-    l_push_named(L, arena, def->name, &def->fields, op);
+    l_push_named(L, &(pushing){arena, 0}, def->name, &def->fields, op);
 }
 
-void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result) {
-    l_push_named(L, arena, def->name, &def->answer, result);
+void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result,
+                   int likely) {
+    l_push_named(L, &(pushing){arena, likely}, def->name, &def->answer, result);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------- */
@@ -458,7 +480,7 @@ void l_push_context(lua_State *L, hf__arena *arena, const hf_context *context) {
     lua_getfield(L, -1,
                  "turnIndex"); /* a turn 0 is among the extras: the member's 0 says that there is none */
     lua_insert(L, -2);
-    l_set_fields(L, arena, &hf__context_record, context);
+    l_set_fields(L, &(pushing){arena, 0}, &hf__context_record, context);
     lua_insert(L, -2);
     if (context->turn_index == 0)
         lua_setfield(L, -2, "turnIndex");

@@ -7,9 +7,11 @@
 
 #include "script/marshal.h"
 
-/* An op or an answer as a table with its `op`. [-0, +1] */
+/* An op or an answer as a table with its `op`; `likely` is the position on the stack of a text that the answer's content
+ * most likely is, 0 for none. [-0, +1] */
 void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op);
-void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result);
+void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result,
+                   int likely);
 
 /* Whether the table at `index` says what the op or the answer does, to the byte, so that it need be neither read nor
  * checked. False also where that would take more than a look. [-0, +0] */
