@@ -557,6 +557,8 @@ HF_API void *hf_layer_data(hf_layer *layer);
  * its caller's thread, on one of hf_options.max_readers connections, and sees what was committed when it began: all that
  * any thread of any process was told of, and nothing of the ops under way. Not so in a store in memory, in one with a
  * terminal that has no open_reader, and where no connection can be opened: there it waits for its turn as any other op.
+ * A read of a few rows on the thread that ran the last op, with nobody else in the store, is answered by the connection that
+ * writes, which has them in its cache.
  *
  * All other ops run one at a time, first come, first served. One that a layer wants runs on its caller's thread, as do all
  * where hf_options.trace is set; any other may be run for its caller by a thread that came before it. Where others wait when a

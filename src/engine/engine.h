@@ -81,6 +81,7 @@ struct hf_store {
     void *trace_data;
     hf__home home;
     _Atomic uintptr_t runner; /* the thread that has the turn, 0 for none */
+    _Atomic uintptr_t last;   /* the one that has it or had it last */
     hf__line line;
     hf__inbox inbox;
     hf__readers readers;
@@ -103,6 +104,10 @@ void hf__seat_close(hf__seat *seat);
 /* Waits for the turn, first come, first served. With a `job`, which is checked, it may return without: then the job was
  * run by another thread, and where it is shared, the outcome is known. */
 void hf__turn_take(hf_store *store, hf__seat *seat, bool alone, struct hf__job *job);
+
+/* Takes the turn without waiting, where nobody has it and this thread was the last that had it; whether it did. Given
+ * back by hf__engine_leave. */
+bool hf__turn_take_again(hf_store *store);
 
 /* Whether a transaction is to stay open behind an op: others wait to join it, and it has room. `data` is the store. */
 bool hf__turn_goes_on(void *data);

@@ -74,6 +74,12 @@ static hf__seat *hand_on(hf__line *line) {
     return next;
 }
 
+/* The turn is this thread's. */
+static void enter(hf_store *store) {
+    atomic_store(&store->runner, this_thread());
+    atomic_store(&store->last, this_thread());
+}
+
 void hf__turn_take(hf_store *store, hf__seat *seat, bool alone, hf__job *job) {
     hf__line *line = &store->line;
     seat->alone = alone;
@@ -86,7 +92,18 @@ void hf__turn_take(hf_store *store, hf__seat *seat, bool alone, hf__job *job) {
     line->taken = true;
     pthread_mutex_unlock(&line->lock);
     if (waits) await_call(seat);
-    if (seat->has_turn) atomic_store(&store->runner, this_thread());
+    if (seat->has_turn) enter(store);
+}
+
+bool hf__turn_take_again(hf_store *store) {
+    hf__line *line = &store->line;
+    if (atomic_load(&store->last) != this_thread()) return false;
+    pthread_mutex_lock(&line->lock);
+    bool free = !line->taken;
+    line->taken = true;
+    pthread_mutex_unlock(&line->lock);
+    if (free) enter(store);
+    return free;
 }
 
 void hf__turn_leave(hf_store *store, hf__seat *seat) {
@@ -237,5 +254,5 @@ void hf__turn_share(hf_store *store, hf__seat *seat, bool shared, bool again) {
     pthread_mutex_unlock(&line->lock);
     call(next);
     if (shared) await_call(seat);
-    if (seat->has_turn) atomic_store(&store->runner, this_thread());
+    if (seat->has_turn) enter(store);
 }

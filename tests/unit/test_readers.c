@@ -34,6 +34,11 @@ static size_t open_readers(fixture *f) {
     return count;
 }
 
+/* As if another thread had had the turn since. */
+static void forget_turn(fixture *f) {
+    atomic_store(&f->store->last, 0);
+}
+
 /* ---- Beside the writer ------------------------------------------------------------------------- */
 
 /* Stops when the layers below have written, before the commit. */
@@ -112,7 +117,7 @@ static void a_read_that_somebody_listens_to_waits_for_its_turn(void **state) {
     use_c(f, "gate", ops, gate_layer, &open);
     content_of(f, "m1");
     assert_int_equal(open_readers(f), 0);
-    done(f, .op = "list", .conversation_id = T("c1")); /* which no layer wants */
+    done(f, .op = "listConversations"); /* which no layer wants */
     assert_int_equal(open_readers(f), 1);
     fixture_close(f);
     f->options.trace = hear_trace;
@@ -340,6 +345,24 @@ static void another_process_is_heard_of_at_once(void **state) {
     close(ask[0]), close(told[0]), close(told[1]);
 }
 
+static void a_thread_finds_what_it_wrote_where_it_wrote_it(void **state) {
+    fixture *f = *state;
+    fill(f);
+    watch_statements(f); /* of the connection that writes */
+    assert_string_equal(content_of(f, "m1"), "hello");
+    done(f, .op = "list", .conversation_id = T("c1"));
+    assert_int_equal(open_readers(f), 0);
+    assert_int_equal(times(f, "commit"), 2);
+    done(f, .op = "search", .query = T("hello")); /* which may take long */
+    assert_int_equal(open_readers(f), 1);
+    caller other = {.op = reads[0]};
+    caller_start(f, &other);
+    pthread_join(other.thread, NULL);
+    assert_text(other.result.message->content, "hello");
+    callers_free(&other, 1);
+    assert_int_equal(times(f, "commit"), 2);
+}
+
 static void a_child_may_not_read_by_what_it_inherited(void **state) {
     fixture *f = *state;
     int status = -1;
@@ -380,7 +403,7 @@ static void a_file_that_was_moved_is_read_all_the_same(void **state) {
     snprintf(away, sizeof away, "%s.away", f->path);
     assert_int_equal(rename(f->path, away), 0);
     for (int i = 0; i < 2; i++) {
-        assert_string_equal(content_of(f, "m1"), "hello");
+        assert_int_equal(done(f, .op = "search", .query = T("hello"))->hits_count, 1);
         assert_int_equal(open_readers(f), 0);
         if (i > 0) break;
         char impostor[128];
@@ -390,7 +413,7 @@ static void a_file_that_was_moved_is_read_all_the_same(void **state) {
         assert_int_equal(rename(impostor, f->path), 0);
     }
     assert_int_equal(rename(away, f->path), 0);
-    assert_string_equal(content_of(f, "m1"), "hello");
+    assert_int_equal(done(f, .op = "search", .query = T("hello"))->hits_count, 1);
     assert_int_equal(open_readers(f), 1);
 }
 
@@ -480,6 +503,7 @@ static void a_hosts_terminal_may_have_readers(void **state) {
     assert_string_equal(f->trace, "begin-read exec commit ");
     h.fails = 0;
     f->trace[0] = '\0';
+    forget_turn(f);
     done_op(f, &reads[0]);
     done_op(f, &reads[0]);
     assert_string_equal(f->trace, "reader-begin reader-exec commit reader-begin reader-exec commit ");
@@ -508,6 +532,7 @@ int main(void) {
         TEST(no_read_holds_what_it_saw_beyond_its_end),
         TEST(closing_with_readers_open_leaves_the_file_alone),
         TEST(another_process_is_heard_of_at_once),
+        TEST(a_thread_finds_what_it_wrote_where_it_wrote_it),
         TEST(a_child_may_not_read_by_what_it_inherited),
         TEST(a_store_in_memory_answers_by_itself),
         TEST(a_file_that_was_moved_is_read_all_the_same),
