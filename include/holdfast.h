@@ -23,6 +23,10 @@
  *   copy are dropped by the other. Link the system's SQLite everywhere.
  * - Writers that wait for each other share a transaction and its commit; reads that no layer wants go on beside them.
  *   hf_exec says what that means.
+ * - Where a store has grown its WAL past 16 MiB, a thread of the library's own brings it into the database, for all
+ *   stores of this process on that file; no call waits for that, unless the disk is slower than the writers or a WAL
+ *   that is in use without a pause has to be begun anew. All signals are blocked on it. A child of fork that wants a
+ *   store of its own should exec first: what another thread had locked in fork stays locked in the child.
  * - Threads that call into a store need a stack of at least 1 MiB where Lua layers run.
  */
 #ifndef HOLDFAST_H

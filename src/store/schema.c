@@ -255,7 +255,8 @@ static int prepare_file(hf__store *store, const char *path, hf_error *err) {
     if (code != HF_OK) return code;
     sqlite3_busy_timeout(db, store->options.busy_timeout_ms);
     bool full = store->options.durability == HF_DURABILITY_FULL;
-    return run(db, full ? HF__SQL_DURABILITY_FULL : HF__SQL_DURABILITY_NORMAL, err);
+    code = run(db, full ? HF__SQL_DURABILITY_FULL : HF__SQL_DURABILITY_NORMAL, err);
+    return code == HF_OK ? hf__checkpointer_join(db, &store->checkpointer, err) : code;
 }
 
 static int check_path(const char *path, hf_error *err) {

@@ -280,9 +280,17 @@ typedef enum hf__sql {
 #define HF__SQL_ASK_VERSION "PRAGMA user_version"
 #define HF__SQL_ASK_OBJECTS "SELECT count(*) FROM sqlite_schema"
 #define HF__SQL_WAL "PRAGMA journal_mode = WAL"
-#define HF__SQL_SETTINGS "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0"
+#define HF__SQL_SETTINGS                                                                \
+    "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0;" \
+    "PRAGMA journal_size_limit = 16777216" /* of HF__WAL_LIMIT frames, and some more */
 #define HF__SQL_QUERY_ONLY "PRAGMA query_only = ON"
 #define HF__SQL_DURABILITY_FULL "PRAGMA synchronous = FULL"
 #define HF__SQL_DURABILITY_NORMAL "PRAGMA synchronous = NORMAL"
+
+/* The checkpointer's connections; its reading transaction has to read, whatever it is. */
+#define HF__SQL_CHECKPOINTER                                                                    \
+    "PRAGMA mmap_size = 0; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA " \
+    "schema_version"
+#define HF__SQL_CHECKPOINTER_BEGIN "BEGIN; PRAGMA schema_version"
 
 #endif

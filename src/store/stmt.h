@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "store/checkpoint.h"
 #include "store/outbox.h"
 #include "store/owner.h"
 #include "store/recent.h"
@@ -45,6 +46,8 @@ typedef struct hf__store {
     hf__outbox outbox;                /* lines for the disk view */
     hf__recent recent;                /* what the last writes told */
     char *view_dir;                   /* the store's copy of options.view_dir */
+    hf__checkpointer *checkpointer;   /* NULL for a database in memory */
+    unsigned told;                    /* what of its news the host's log has */
 } hf__store;
 
 /* Fills `err` with what SQLite has to say about the result code `rc` of `db`; returns its code. Nothing

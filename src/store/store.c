@@ -47,18 +47,22 @@ static int steady(hf__store *store, hf_error *err) {
 }
 
 static int terminal_begin(void *data, int write, hf_error *err) {
-    int code = steady(data, err);
-    if (code == HF_OK) code = hf__query_run(data, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err);
-    if (code == HF_OK) hf__recent_begin(data, write);
+    hf__store *store = data;
+    int code = steady(store, err);
+    if (write) hf__checkpointer_pass_gate(store->checkpointer, store->options.busy_timeout_ms);
+    if (code == HF_OK) code = hf__query_run(store, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err);
+    if (code == HF_OK) hf__recent_begin(store, write);
     return code;
 }
 
 static int terminal_commit(void *data, hf_error *err) {
-    int code = run_inside(data, HF__SQL_COMMIT, err);
+    hf__store *store = data;
+    int code = run_inside(store, HF__SQL_COMMIT, err);
     if (code != HF_OK) return code;
-    hf__recent_commit(data);
-    hf__outbox_send(data);
-    hf__anchors_settle(data);
+    hf__recent_commit(store);
+    hf__outbox_send(store);
+    hf__anchors_settle(store);
+    hf__checkpointer_tell(store->checkpointer, &store->told, store->options.host);
     return HF_OK;
 }
 
@@ -133,6 +137,7 @@ static void terminal_close(void *data) {
     hf__outbox_clear(&store->outbox);
     hf__owner_release(store->owner);
     hf__free(store->view_dir);
+    hf__checkpointer_leave(store->db, store->checkpointer);
     int rc = sqlite3_close(store->db);
     assert(rc == SQLITE_OK); /* every statement is finalised */
     (void)rc;

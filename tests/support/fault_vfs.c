@@ -2,6 +2,7 @@
  * sync that succeeds is not passed on: the tests look at what SQLite was told, not at power cuts. */
 #include "support/fault_vfs.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -15,6 +16,7 @@ typedef struct shim {
 
 static sqlite3_vfs vfs;
 static sqlite3_vfs *real_vfs;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a store may have threads of its own */
 static long wal_bytes;
 static struct {
     fault_kind kind;
@@ -24,25 +26,32 @@ static struct {
 } plan;
 
 void fault_vfs_plan(fault_kind kind, int rc, long nth, long times) {
+    pthread_mutex_lock(&lock);
     plan.kind = kind;
     plan.rc = rc;
     plan.before = nth - 1;
     plan.times = times;
     plan.failed = 0;
+    pthread_mutex_unlock(&lock);
 }
 
 long fault_vfs_failed(void) {
+    pthread_mutex_lock(&lock);
     plan.times = 0;
-    return plan.failed;
+    long failed = plan.failed;
+    pthread_mutex_unlock(&lock);
+    return failed;
 }
 
 long fault_vfs_wal_bytes(void) {
+    pthread_mutex_lock(&lock);
     long bytes = wal_bytes;
     wal_bytes = 0;
+    pthread_mutex_unlock(&lock);
     return bytes;
 }
 
-static int fails(fault_kind kind) {
+static int fails_now(fault_kind kind) {
     bool meant =
         plan.kind == kind || (plan.kind == FAULT_ANY && kind != FAULT_READ && kind != FAULT_RESERVED);
     if (plan.times == 0 || !meant) return SQLITE_OK;
@@ -54,6 +63,19 @@ static int fails(fault_kind kind) {
     plan.failed++;
     if (plan.rc == FAULT_DEATH && kind != FAULT_WRITE) raise(SIGKILL);
     return plan.rc;
+}
+
+static int fails(fault_kind kind) {
+    pthread_mutex_lock(&lock);
+    int rc = fails_now(kind);
+    pthread_mutex_unlock(&lock);
+    return rc;
+}
+
+static void count_wal_bytes(const shim *file, int size) {
+    pthread_mutex_lock(&lock);
+    if (file->wal) wal_bytes += size;
+    pthread_mutex_unlock(&lock);
 }
 
 #define REAL(file) (((shim *)(file))->real)
@@ -71,7 +93,7 @@ static int shim_read(sqlite3_file *file, void *data, int size, sqlite3_int64 at)
 /* A write that fails has half happened. */
 static int shim_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 at) {
     int rc = fails(FAULT_WRITE);
-    if (((shim *)file)->wal) wal_bytes += size;
+    count_wal_bytes((shim *)file, size);
     if (rc == SQLITE_OK) return PASS(file, xWrite, data, size, at);
     PASS(file, xWrite, data, size / 2, at);
     if (rc == FAULT_DEATH) raise(SIGKILL);
