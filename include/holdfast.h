@@ -672,6 +672,30 @@ HF_API int hf_view_rebuild(hf_store *store, int64_t *conversations, hf_error *er
  */
 HF_API int hf_doctor_json(const char *path, int repair, hf_json *out, hf_error *err);
 
+/*
+ * How large the store is, and what has become of its WAL, as JSON on one line:
+ *
+ *   {"conversations":2,"messages":40,"reserved":0,"streaming":1,"indexed":36,"deltas":7,"pageSize":4096,
+ *    "databaseBytes":180224,"freePages":0,"schemaVersion":2,"walBytes":16480032,"walFrames":4000,
+ *    "checkpoints":{"passes":3,"frames":12010,"failures":0,"outcome":"ok","behind":0},
+ *    "writes":41,"commits":41,"durability":"full","sqliteVersion":"3.40.1"}
+ *
+ * The first six are rows: `reserved` and `streaming` are anchors of those who live, or whose death nobody has met yet;
+ * messages in other states are not counted apart. Counting takes a read through an index, some 50 ms for a million
+ * messages, in which no op runs.
+ *
+ * `walFrames`: the pages that the WAL held after the last commit of this process; `walBytes`, the file, stays as large
+ * as it was. `checkpoints` are those of this process on that file: `passes` over the WAL, its `frames` that they
+ * brought into the database, and the `outcome` of the last one, "ok" or what SQLite said; a failure costs no op.
+ * `starvedSince`, ms since 1970, is there while readers, of any process, keep the WAL beyond its limit: they have held
+ * a transaction open since then, or one after the other, and the last pass had to leave `behind` so many frames.
+ * `writes` are the writes that the terminal ran for this handle, layers' own included, and `commits` the transactions
+ * that they took: writers who wait share one.
+ *
+ * HF_MISUSE: a terminal of the host's own; called from within a layer. Others as a read's. Any thread. Since 0.1.
+ */
+HF_API int hf_stats_json(hf_store *store, hf_json *out, hf_error *err);
+
 /* `err` as one line of JSON, {"code":...,"message":...,...} with the keys of Lua's error tables; what
  * is empty is left out. HF_MEMORY; HF_MISUSE for NULL. Any thread. Since 0.1. */
 HF_API int hf_error_json(const hf_error *err, hf_json *out);

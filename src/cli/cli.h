@@ -66,6 +66,7 @@ int hf__cli_search(const hf__cli *cli);
 int hf__cli_tail(const hf__cli *cli);
 int hf__cli_recover(const hf__cli *cli);
 int hf__cli_doctor(const hf__cli *cli);
+int hf__cli_stats(const hf__cli *cli);
 int hf__cli_import(const hf__cli *cli);
 int hf__cli_export(const hf__cli *cli);
 int hf__cli_explain(const hf__cli *cli);

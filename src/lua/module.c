@@ -190,6 +190,18 @@ static int l_rebuild_view(lua_State *L) {
     return 1;
 }
 
+/* store:stats(): the table of hf_stats_json. */
+static int l_stats(lua_State *L) {
+    handle *h = l_check_store(L);
+    hf_error err;
+    told *t = lua_newuserdatauv(L, sizeof *t, 0);
+    *t = (told){0};
+    luaL_setmetatable(L, told_type);
+    if (hf_stats_json(h->store, &t->json, &err) != HF_OK) return l_throw(L, &err);
+    l_push_json(L, &t->arena, (hf_text){t->json.data, t->json.size});
+    return 1;
+}
+
 /* store:use(path or stock name, config?), store:use(function or table, name?) */
 static int l_use(lua_State *L) {
     handle *h = l_check_store(L);
@@ -279,7 +291,7 @@ static void l_make_store_type(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"exec", l_exec},       {"use", l_use},       {"useString", l_use_string},
         {"explain", l_explain}, {"reload", l_reload}, {"rebuildView", l_rebuild_view},
-        {"close", l_close},     {NULL, NULL}};
+        {"stats", l_stats},     {"close", l_close},   {NULL, NULL}};
     luaL_newmetatable(L, store_type);
     luaL_newlib(L, methods);
     for (size_t i = 0; i < HF__KINDS; i++) {

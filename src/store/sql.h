@@ -42,6 +42,13 @@
     XX(NEWEST, "SELECT " HF__NEWEST)                                                                         \
     XX(NEXT_POSITION, "SELECT " HF__NEXT_POSITION)                                                           \
                                                                                                              \
+    XX(STATS, "SELECT (SELECT count(*) FROM conversations), (SELECT count(*) FROM messages),"                \
+              " (SELECT count(*) FROM messages WHERE owner IS NOT NULL AND state = 'reserved'),"             \
+              " (SELECT count(*) FROM messages WHERE owner IS NOT NULL AND state = 'streaming'),"            \
+              " (SELECT count(*) FROM search_docsize), (SELECT count(*) FROM deltas),"                       \
+              " page_size, page_count, freelist_count, user_version"                                         \
+              " FROM pragma_page_size, pragma_page_count, pragma_freelist_count, pragma_user_version")       \
+                                                                                                             \
     XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations WHERE id = ?")                  \
     XX(CONVERSATION_ATTENTION, "SELECT " HF__ATTENTION_COLUMNS " FROM conversations WHERE id = ?")           \
     XX(CONVERSATION_PLACE, "SELECT updated_at, position FROM conversations WHERE id = ?")                    \

@@ -48,6 +48,8 @@ typedef struct hf__store {
     char *view_dir;                   /* the store's copy of options.view_dir */
     hf__checkpointer *checkpointer;   /* NULL for a database in memory */
     unsigned told;                    /* what of its news the host's log has */
+    bool writing;                     /* the transaction is a writer's */
+    int64_t writes, commits;          /* ops that write, and transactions of theirs, since it was opened */
 } hf__store;
 
 /* Fills `err` with what SQLite has to say about the result code `rc` of `db`; returns its code. Nothing

@@ -49,6 +49,7 @@ static int steady(hf__store *store, hf_error *err) {
 static int terminal_begin(void *data, int write, hf_error *err) {
     hf__store *store = data;
     int code = steady(store, err);
+    store->writing = write;
     if (write) hf__checkpointer_pass_gate(store->checkpointer, store->options.busy_timeout_ms);
     if (code == HF_OK) code = hf__query_run(store, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err);
     if (code == HF_OK) hf__recent_begin(store, write);
@@ -59,6 +60,7 @@ static int terminal_commit(void *data, hf_error *err) {
     hf__store *store = data;
     int code = run_inside(store, HF__SQL_COMMIT, err);
     if (code != HF_OK) return code;
+    store->commits += store->writing;
     hf__recent_commit(store);
     hf__outbox_send(store);
     hf__anchors_settle(store);
@@ -121,6 +123,7 @@ static int terminal_exec(void *data, const hf_op *op, hf_result *result, hf_erro
     int code = check_inside(store, err);
     if (code != HF_OK) return code;
     store->faltered = false;
+    store->writes += def->writes;
     code = functions[def->kind](store, op, result, err);
     hf__recent_after(store, def->kind, code);
     bool grave = code == HF_MEMORY || code == HF_IO || code == HF_FULL;

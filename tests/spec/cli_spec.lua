@@ -92,7 +92,7 @@ describe("holdfast", function()
       local status, out = run { "--help" }
       assert.equal(0, status)
       for _, command in ipairs {
-        "run", "explain", "ls", "show", "search", "tail", "recover", "import", "export", "doctor", "check", "spec",
+        "run", "explain", "ls", "show", "search", "tail", "recover", "import", "export", "doctor", "stats", "check", "spec",
       } do
         assert.truthy(out:find("\n  " .. command .. " ", 1, true))
         local command_status, help, err = run { command, "--help" }

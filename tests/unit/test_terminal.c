@@ -397,6 +397,8 @@ static void a_failure_without_a_word_has_its_code(void **state) {
     }
     assert_code(hf_explain_json(store, T("{\"op\":\"delete\",\"messageId\":\"m1\"}"), &told, &err),
                 HF_MISUSE);
+    assert_code(hf_stats_json(store, &told, &err), HF_MISUSE);
+    assert_null(told.data);
     hf_close(store);
 }
 
