@@ -21,8 +21,8 @@
  * until all of it was copied.
  *
  * A reader that stays keeps what is newer than it from being copied, and readers that never leave all at once keep the
- * WAL from being started over. Neither can be helped, and both are told. After the second kind, the writers are held
- * a little longer each time, so that the readers that began before all was copied have the time to leave.
+ * WAL from being started over. Both are told, and the writers are held a little longer each time, so that readers who
+ * began before all was copied have the time to leave: who begins afterwards needs nothing of the WAL.
  */
 #include "store/checkpoint.h"
 
@@ -47,6 +47,7 @@ enum {
     WRITER_WAIT_MS = 100, /* for the writer inside to end, before a pass that holds the others */
     POLL_US = 200,
     STARVED_WAIT_S = 1, /* how often it is looked whether the reader has gone */
+    LEAST_PATIENCE_MS = 5,
     MOST_PATIENCE_MS = 32,
     MUCH = 250, /* frames that are better copied while writers go on */
     ALONE_LIMIT = 2 * HF__WAL_LIMIT,
@@ -81,8 +82,9 @@ struct hf__checkpointer {
     sqlite3 *db, *holder;
     int log,
         copied; /* what the last one found: frames in the WAL, and how many of them are in the database now */
+    int stuck; /* how often in a row the WAL could have been started over, and was not; a writer may cause one */
     int patience_ms;
-    bool warned_starved, warned_failed;
+    bool starved, warned_starved, warned_failed;
     char path[]; /* as SQLite gave it: absolute, with links resolved */
 };
 
@@ -136,12 +138,10 @@ static int open_both(hf__checkpointer *c) {
     return rc;
 }
 
-/* One pass, with the holder's transaction left open. What it found is noted while nobody can start the WAL over. */
-static int copy_frames(hf__checkpointer *c, const char *begin) {
+/* Within the holder's transaction, so that what it found is noted while nobody can start the WAL over. */
+static int copy_frames(hf__checkpointer *c) {
     int done = 0, log = 0;
-    int rc = run(c->holder, begin);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_wal_checkpoint_v2(c->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &done);
+    int rc = sqlite3_wal_checkpoint_v2(c->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &done);
     if (rc != SQLITE_OK) return rc;
     c->log = log;
     c->copied = done;
@@ -158,21 +158,39 @@ static void let_go(hf__checkpointer *c) {
     if (!sqlite3_get_autocommit(c->holder)) run(c->holder, HF__SQL_CREATE_ROLLBACK);
 }
 
+/* Beside the writers. */
+static int copy_some(hf__checkpointer *c) {
+    int rc = run(c->holder, HF__SQL_CHECKPOINTER_BEGIN);
+    if (rc == SQLITE_OK) rc = copy_frames(c);
+    let_go(c);
+    return rc;
+}
+
 /* How many frames came since the last pass; less than none where the WAL was started over. */
 static int came_since(hf__checkpointer *c) {
     return atomic_load(&c->frames) - c->copied;
 }
 
-/* The pass that comes to the end of the WAL, unless a reader is in its way. */
+/* The pass that comes to the end of the WAL. Readers that began before the last commits get some time to leave, also
+ * once all is copied where they kept the WAL from being started over the last time: those who begin now are in nobody's
+ * way. */
 static int copy_last(hf__checkpointer *c) {
     pthread_mutex_lock(&c->lock);
     atomic_store(&c->gate, true);
     pthread_mutex_unlock(&c->lock);
-    int rc = copy_frames(c, HF__SQL_CREATE_BEGIN);
-    if (rc == SQLITE_OK && c->copied == c->log) {
-        atomic_store(&c->end, c->log);
-        if (c->patience_ms > 0) sleep_us(c->patience_ms * 1000L);
+    int rc = run(c->holder, HF__SQL_CREATE_BEGIN);
+    if (rc == SQLITE_OK) rc = copy_frames(c);
+    for (int ms = 0; rc == SQLITE_OK && c->copied < c->log && ms < LEAST_PATIENCE_MS + c->patience_ms; ms++) {
+        sleep_us(1000);
+        rc = copy_frames(c);
     }
+    bool all = rc == SQLITE_OK && c->copied == c->log;
+    if (all) atomic_store(&c->end, c->log);
+    if (all && c->stuck > 0) sleep_us(c->patience_ms * 1000L);
+    if (all && c->stuck == 0)
+        c->patience_ms = 0;
+    else if (c->patience_ms < MOST_PATIENCE_MS)
+        c->patience_ms = c->patience_ms * 2 + LEAST_PATIENCE_MS;
     let_go(c);
     return rc;
 }
@@ -217,32 +235,27 @@ static void note_outcome(hf__checkpointer *c, int rc, bool held) {
 /* Copies what there is beside the writers, and a second time what came meanwhile where that is much; then the rest,
  * where writers go on. Clears `clear` where a reader is in the way. */
 static int copy_all(hf__checkpointer *c, int before, bool *clear) {
-    int rc = SQLITE_OK;
-    for (int i = 0; i < 2 && rc == SQLITE_OK && *clear; i++) {
-        if (i > 0 && came_since(c) < MUCH) break;
-        rc = copy_frames(c, HF__SQL_CHECKPOINTER_BEGIN);
-        let_go(c);
-        if (rc == SQLITE_OK) *clear = c->log < before || c->copied >= before;
-    }
-    if (rc != SQLITE_OK || !*clear || came_since(c) <= 0) return rc;
-    rc = copy_last(c);
-    if (rc == SQLITE_OK) *clear = c->copied == c->log;
+    int stood = c->copied, rc = copy_some(c);
+    if (rc != SQLITE_OK) return rc;
+    *clear = c->log < before || c->copied >= before;
+    if (!*clear && c->starved && c->copied == stood)
+        return SQLITE_OK; /* the same one: it will not leave soon */
+    if (came_since(c) >= MUCH) rc = copy_some(c);
+    if (rc == SQLITE_OK && came_since(c) > 0) rc = copy_last(c);
+    if (rc == SQLITE_OK) *clear = c->copied == c->log || came_since(c) <= 0;
     return rc;
 }
 
 /* All that is to be done when the WAL has grown. */
 static void copy_and_tell(hf__checkpointer *c) {
     int before = atomic_load(&c->frames), end = atomic_load(&c->end);
-    bool restarts = end == 0 || before <= end; /* else it could have been started over, and was not */
     bool clear = true;
-    if (restarts)
-        c->patience_ms = 0;
-    else if (c->patience_ms < MOST_PATIENCE_MS)
-        c->patience_ms = c->patience_ms * 2 + 1;
+    if (end == 0 || before > end) c->stuck = end == 0 ? 0 : c->stuck + 1;
     int rc = open_both(c);
     if (rc == SQLITE_OK) rc = copy_all(c, before, &clear);
     if (rc != SQLITE_OK) atomic_store(&c->next_at, atomic_load(&c->frames) + HF__WAL_AGAIN);
-    note_outcome(c, rc, !clear || !restarts);
+    if (rc == SQLITE_OK) c->starved = !clear || c->stuck > 1;
+    note_outcome(c, rc, c->starved);
 }
 
 /* Under the lock, but not while it copies. Whoever held the writers, they may go on then. */
@@ -252,6 +265,7 @@ static void work(hf__checkpointer *c) {
     copy_and_tell(c);
     pthread_mutex_lock(&c->lock);
     c->busy = false;
+    if (came_since(c) <= 0) c->wanted = false; /* by a commit that was copied as well */
     atomic_store(&c->gate, false);
     pthread_cond_broadcast(&c->opened);
 }

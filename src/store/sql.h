@@ -289,7 +289,7 @@ typedef enum hf__sql {
 #define HF__SQL_WAL "PRAGMA journal_mode = WAL"
 #define HF__SQL_SETTINGS                                                                \
     "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0;" \
-    "PRAGMA journal_size_limit = 16777216" /* of HF__WAL_LIMIT frames, and some more */
+    "PRAGMA journal_size_limit = 67108864" /* of HF__WAL_MOST frames, and some more */
 #define HF__SQL_QUERY_ONLY "PRAGMA query_only = ON"
 #define HF__SQL_DURABILITY_FULL "PRAGMA synchronous = FULL"
 #define HF__SQL_DURABILITY_NORMAL "PRAGMA synchronous = NORMAL"

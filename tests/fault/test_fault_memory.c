@@ -235,6 +235,22 @@ static void check_first_reads(sweep *s, int code) {
     done(&s->f, .op = "update", .message_id = T("m0"), .updates = T("{}")); /* so that there is a WAL */
 }
 
+static void check_rows_stay(sweep *s, int code) {
+    (void)code;
+    assert_int_equal(count_rows(s), 1);
+}
+
+static int stats_step(sweep *s) {
+    hf_json told;
+    int code = hf_stats_json(s->f.store, &told, &s->f.err);
+    if (code == HF_OK)
+        assert_non_null(strstr(told.data, "\"messages\":1,"));
+    else
+        assert_null(told.data);
+    hf_json_free(&told);
+    return code;
+}
+
 /* Into an anchor that is there: the repeats are not stored twice. */
 static int stream_step(sweep *s) {
     static const hf_op ops[] = {
@@ -355,6 +371,7 @@ static void ops_without_layers_survive_lack_of_memory(void **state) {
     sweep_step(*state, add_step, check_row);
     sweep_step(*state, list_step, check_list);
     sweep_step(*state, json_step, check_json);
+    sweep_step(*state, stats_step, check_rows_stay);
 }
 
 static void a_reader_that_lacks_memory_leaves_the_read_to_others(void **state) {
