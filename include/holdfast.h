@@ -23,7 +23,7 @@
  *   copy are dropped by the other. Link the system's SQLite everywhere.
  * - Writers that wait for each other share a transaction and its commit; reads that no layer wants go on beside them.
  *   hf_exec says what that means.
- * - Where a store has grown its WAL past 16 MiB, a thread of the library's own brings it into the database, for all
+ * - Where a store has grown its WAL past 8 MiB, a thread of the library's own brings it into the database, for all
  *   stores of this process on that file; no call waits for that, unless the disk is slower than the writers or a WAL
  *   that is in use without a pause has to be begun anew. All signals are blocked on it. A child of fork that wants a
  *   store of its own should exec first: what another thread had locked in fork stays locked in the child.
@@ -676,8 +676,8 @@ HF_API int hf_doctor_json(const char *path, int repair, hf_json *out, hf_error *
  * How large the store is, and what has become of its WAL, as JSON on one line:
  *
  *   {"conversations":2,"messages":40,"reserved":0,"streaming":1,"indexed":36,"deltas":7,"pageSize":4096,
- *    "databaseBytes":180224,"freePages":0,"schemaVersion":2,"walBytes":16480032,"walFrames":4000,
- *    "checkpoints":{"passes":3,"frames":12010,"failures":0,"outcome":"ok","behind":0},
+ *    "databaseBytes":180224,"freePages":0,"schemaVersion":2,"walBytes":8240032,"walFrames":2000,
+ *    "checkpoints":{"passes":3,"frames":6010,"failures":0,"outcome":"ok","behind":0},
  *    "writes":41,"commits":41,"durability":"full","sqliteVersion":"3.40.1"}
  *
  * The first six are rows: `reserved` and `streaming` are anchors of those who live, or whose death nobody has met yet;

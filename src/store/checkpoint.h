@@ -13,12 +13,12 @@
 #include "op/host.h"
 
 enum {
-    HF__WAL_LIMIT =
-        4000, /* frames, 16 MiB: so many fit into one hash table of SQLite's, and reads look into one */
+    /* Frames, 8 MiB. Fewer cost more passes; and while the file still grows, each commit costs more. */
+    HF__WAL_LIMIT = 2000,
     HF__WAL_AGAIN = HF__WAL_LIMIT / 4,
     /* Where it grows so large while it is copied, the disk is slower than the writers: they wait. And readers that
      * keep it so large are worth a word in the log. */
-    HF__WAL_MOST = 4 * HF__WAL_LIMIT,
+    HF__WAL_MOST = 8 * HF__WAL_LIMIT,
 };
 
 typedef struct hf__checkpointer hf__checkpointer;

@@ -233,7 +233,7 @@ static void a_child_of_fork_has_checkpointers_of_its_own(void **state) {
 static void the_wal_stays_bounded_under_a_writer_that_never_stops(void **state) {
     fixture *f = *state;
     off_t most = 0;
-    for (int i = 0; i < 20 * OPS_TO_LIMIT; i++) {
+    for (int i = 0; i < 40 * OPS_TO_LIMIT; i++) {
         add(f, 1);
         off_t size = size_of(f, "-wal");
         if (size > most) most = size;
@@ -243,9 +243,9 @@ static void the_wal_stays_bounded_under_a_writer_that_never_stops(void **state) 
                   (long)seen.passes, (long)seen.frames);
     assert_true(most <= (off_t)(HF__WAL_MOST + 100) * FRAME);
     assert_true(seen.passes > 0 && seen.failures == 0 && seen.starved_since == 0);
-    assert_true(seen.frames >= (20 - 5) * HF__WAL_LIMIT);
+    assert_true(seen.frames >= (40 - 10) * HF__WAL_LIMIT);
     assert_int_equal(logged, 0);
-    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages"), 20 * OPS_TO_LIMIT);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages"), 40 * OPS_TO_LIMIT);
     assert_int_equal(fixture_ask(f, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
 }
 
@@ -253,7 +253,7 @@ static void a_large_transaction_is_copied_and_the_wal_cut(void **state) {
     fixture *f = *state;
     char id[16];
     assert_int_equal(f->terminal.begin(f->terminal.data, 1, &f->err), HF_OK);
-    for (int i = 0; i < 8 * OPS_TO_LIMIT; i++) {
+    for (int i = 0; i < 16 * OPS_TO_LIMIT; i++) {
         snprintf(id, sizeof id, "big%d", i);
         hf_op op = {.op = "add",
                     .conversation_id = T("c1"),
@@ -264,7 +264,7 @@ static void a_large_transaction_is_copied_and_the_wal_cut(void **state) {
         assert_int_equal(inside(f, &op), HF_OK);
     }
     assert_int_equal(f->terminal.commit(f->terminal.data, &f->err), HF_OK);
-    assert_true(size_of(f, "-wal") > (off_t)7 * HF__WAL_LIMIT * FRAME);
+    assert_true(size_of(f, "-wal") > (off_t)15 * HF__WAL_LIMIT * FRAME);
     add_until(f, seen.wal_frames < HF__WAL_LIMIT);
     assert_true(size_of(f, "-wal") <= 64 << 20);
 }
@@ -329,7 +329,7 @@ static void readers_that_come_and_go_do_not_make_the_wal_grow(void **state) {
     atomic_store(&readers_stop, false);
     for (int i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&reading[i], NULL, read_on, f), 0);
-    for (int i = 0; i < 12 * OPS_TO_LIMIT; i++) {
+    for (int i = 0; i < 24 * OPS_TO_LIMIT; i++) {
         add(f, 1);
         off_t size = size_of(f, "-wal");
         if (size > most) most = size;
