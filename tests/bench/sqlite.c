@@ -200,7 +200,9 @@ bare *bare_open(const char *path, bool full, int busy_ms) {
     check(b, sqlite3_open_v2(path, &b->db, flags, NULL), SQLITE_OK);
     check(b, sqlite3_busy_timeout(b->db, busy_ms), SQLITE_OK);
     check(b,
-          sqlite3_exec(b->db, "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0",
+          sqlite3_exec(b->db,
+                       "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;"
+                       "PRAGMA wal_autocheckpoint = 2000",
                        NULL, NULL, NULL),
           SQLITE_OK);
     check(b,
