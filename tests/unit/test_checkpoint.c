@@ -184,12 +184,12 @@ static void signals_stay_with_the_hosts_threads(void **state) {
     DIR *dir = opendir("/proc/self/task");
     if (dir == NULL) skip();
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid()) continue;
+        if (entry->d_name[0] == '.' || strtol(entry->d_name, NULL, 10) == getpid()) continue;
         snprintf(path, sizeof path, "/proc/self/task/%.20s/status", entry->d_name);
         FILE *file = fopen(path, "r");
         assert_non_null(file);
         while (fgets(line, sizeof line, file) != NULL)
-            sscanf(line, "SigBlk: %llx", &blocked);
+            if (strncmp(line, "SigBlk:", 7) == 0) blocked = strtoull(line + 7, NULL, 16);
         fclose(file);
         if ((blocked & 1ULL << (SIGTERM - 1)) != 0) break;
     }
