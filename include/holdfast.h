@@ -684,11 +684,13 @@ HF_API int hf_doctor_json(const char *path, int repair, hf_json *out, hf_error *
  * messages in other states are not counted apart. Counting takes a read through an index, some 50 ms for a million
  * messages, in which no op runs.
  *
- * `walFrames`: the pages that the WAL held after the last commit of this process; `walBytes`, the file, stays as large
- * as it was. `checkpoints` are those of this process on that file: `passes` over the WAL, its `frames` that they
+ * `databaseBytes` are those of all pages, some of which may still be in the WAL alone. `walFrames`: the pages that the WAL
+ * held after the last commit of this process; `walBytes`, the file, stays as large as it was, up to 64 MiB, to which
+ * the next write behind a longer one cuts it. `checkpoints` are those of this process on that file: `passes` over the WAL, its `frames` that they
  * brought into the database, and the `outcome` of the last one, "ok" or what SQLite said; a failure costs no op.
- * `starvedSince`, ms since 1970, is there while readers, of any process, keep the WAL beyond its limit: they have held
+ * `starvedSince`, ms since 1970, is there while readers, of any process, keep the WAL beyond 2,000 frames: they have held
  * a transaction open since then, or one after the other, and the last pass had to leave `behind` so many frames.
+ * A process whose stores have not brought a WAL beyond that into the database makes a pass to answer.
  * `writes` are the writes that the terminal ran for this handle, layers' own included, and `commits` the transactions
  * that they took: writers who wait share one.
  *

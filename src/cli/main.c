@@ -167,9 +167,13 @@ static const struct command {
      "\n"
      "Exits with 0 where nothing is wrong, or is no more; 1 where something is; 3 where it is no store.\n"},
     {"stats", "STORE", "print how large a store is", JSON | HELP, 0, 0, hf__cli_stats,
-     "Prints how many rows of each kind there are, the size of the file, of its pages that are free, and of\n"
-     "the WAL, a line for each; --json prints what hf_stats_json gives. Messages that are aborted or\n"
-     "interrupted are counted among the messages, and not apart.\n"},
+     "Prints how many rows of each kind there are, the size of the database, of its pages that are free, "
+     "and\n"
+     "of the WAL, a line for each, and says where a reader keeps a long WAL from being brought into the\n"
+     "database. --json prints what hf_stats_json gives; writes and commits there are this command's own, "
+     "none.\n"
+     "Messages that are aborted or interrupted are counted among the messages, and not apart. The store is\n"
+     "opened for it as for any op: what dead writers left becomes interrupted; doctor only looks.\n"},
     {"check", "FILE[=JSON]...", "check middleware files", HELP | NO_STORE, 1, SIZE_MAX, hf__cli_check,
      "Loads each middleware file, looks for names that the sandbox does not have, runs every kind of op\n"
      "through it in stores of its own, and prints what is wrong as FILE:LINE: MESSAGE. JSON is the\n"

@@ -29,6 +29,17 @@ static void print_figure(hf__buf *line, const hf__value *stats, const char *key)
     hf__out_line(hf__buf_view(line));
 }
 
+/* What keeps the WAL as it is, where something does. */
+static void print_readers(hf__buf *line, const hf__value *stats) {
+    const hf__value *checkpoints = hf__value_get(stats, "checkpoints");
+    if (hf__value_get(checkpoints, "starvedSince") == NULL) return;
+    hf__buf_clear(line);
+    hf__buf_string(line, "checkpoints    readers that do not end, of any process, keep ");
+    hf__json_write_int(line, hf__row_integer(checkpoints, "behind"));
+    hf__buf_string(line, " pages in the WAL");
+    hf__out_line(hf__buf_view(line));
+}
+
 static int print_stats(const hf__cli *cli, hf_text stats, hf_error *err) {
     hf__arena arena = {0};
     const hf__value *value;
@@ -38,6 +49,7 @@ static int print_stats(const hf__cli *cli, hf_text stats, hf_error *err) {
     if (code == HF_OK && cli->json) hf__out_line(stats);
     for (size_t i = 0; code == HF_OK && !cli->json && shown[i] != NULL; i++)
         print_figure(&line, value, shown[i]);
+    if (code == HF_OK && !cli->json) print_readers(&line, value);
     hf__buf_free(&line);
     hf__arena_free(&arena);
     return code;

@@ -49,7 +49,8 @@ enum {
     STARVED_WAIT_S = 1, /* how often it is looked whether the reader has gone */
     LEAST_PATIENCE_MS = 5,
     MOST_PATIENCE_MS = 32,
-    MUCH = 250, /* frames that are better copied while writers go on */
+    LONG_WAL = HF__WAL_LIMIT * 4096, /* bytes */
+    MUCH = 250,                      /* frames that are better copied while writers go on */
     ALONE_LIMIT = 2 * HF__WAL_LIMIT,
     STACK = 256 * 1024,
 };
@@ -237,6 +238,11 @@ static void note_outcome(hf__checkpointer *c, int rc, bool held) {
 static int copy_all(hf__checkpointer *c, int before, bool *clear) {
     int stood = c->copied, rc = copy_some(c);
     if (rc != SQLITE_OK) return rc;
+    if (before == 0) { /* somebody asks: only a reader keeps what is left */
+        atomic_store(&c->frames, c->log);
+        *clear = c->copied == c->log;
+        return SQLITE_OK;
+    }
     *clear = c->log < before || c->copied >= before;
     if (!*clear && c->starved && c->copied == stood)
         return SQLITE_OK; /* the same one: it will not leave soon */
@@ -268,6 +274,7 @@ static void work(hf__checkpointer *c) {
     if (came_since(c) <= 0) c->wanted = false; /* by a commit that was copied as well */
     atomic_store(&c->gate, false);
     pthread_cond_broadcast(&c->opened);
+    pthread_cond_signal(&c->called); /* the thread may have waited for somebody else's pass */
 }
 
 /* Waits until it is wanted, or for a while where a reader may go. */
@@ -286,7 +293,7 @@ static void *serve(void *data) {
     hf__checkpointer *c = data;
     pthread_mutex_lock(&c->lock);
     while (!c->ends) {
-        if (!c->wanted) {
+        if (!c->wanted || c->busy) {
             await_call(c);
             continue;
         }
@@ -483,6 +490,19 @@ void hf__checkpointer_look(hf__checkpointer *c, hf__checkpoints *out) {
     out->threaded = c->threaded;
     pthread_mutex_unlock(&c->lock);
     out->wal_frames = atomic_load(&c->frames);
+}
+
+void hf__checkpointer_inquire(hf__checkpointer *c, int64_t wal_size, hf__checkpoints *out) {
+    if (c != NULL) {
+        pthread_mutex_lock(&c->lock);
+        bool unknown = c->seen.passes == 0 || c->seen.starved_since != 0;
+        if (unknown && !c->threaded && !c->busy && wal_size >= LONG_WAL) {
+            atomic_store(&c->frames, 0); /* others added to what was told here */
+            work(c);
+        }
+        pthread_mutex_unlock(&c->lock);
+    }
+    hf__checkpointer_look(c, out);
 }
 
 void hf__checkpointer_tell(hf__checkpointer *c, unsigned *told, const hf__host *host) {

@@ -47,6 +47,10 @@ typedef struct hf__checkpoints {
 
 void hf__checkpointer_look(hf__checkpointer *checkpointer, hf__checkpoints *out);
 
+/* The same for somebody who asks, outside a transaction: a file of `wal_size` bytes that is past its limit, and that no
+ * thread of this process looks after, gets a pass first, on this thread. */
+void hf__checkpointer_inquire(hf__checkpointer *checkpointer, int64_t wal_size, hf__checkpoints *out);
+
 /* Tells the host's log, on the calling thread, what there is to warn of since `told`, a place of the store's own. */
 void hf__checkpointer_tell(hf__checkpointer *checkpointer, unsigned *told, const hf__host *host);
 

@@ -37,17 +37,12 @@ static int write_database(hf__store *store, hf__buf *out, hf_error *err) {
     return hf__query_end(&query);
 }
 
-static int write_wal(hf__store *store, const hf__checkpoints *seen, hf__buf *out, hf_error *err) {
+static int find_wal_size(hf__store *store, sqlite3_int64 *out, hf_error *err) {
     sqlite3_file *file = NULL;
-    sqlite3_int64 size = 0;
     int rc = sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-    if (rc == SQLITE_OK && file != NULL && file->pMethods != NULL)
-        rc = file->pMethods->xFileSize(file, &size);
-    if (rc != SQLITE_OK)
-        return hf__fail(err, HF_IO, "the size of the WAL: %s (SQLite %d)", sqlite3_errstr(rc), rc);
-    write_int(out, "walBytes", size);
-    write_int(out, "walFrames", seen->wal_frames);
-    return HF_OK;
+    if (rc == SQLITE_OK && file != NULL && file->pMethods != NULL) rc = file->pMethods->xFileSize(file, out);
+    if (rc == SQLITE_OK) return HF_OK;
+    return hf__fail(err, HF_IO, "the size of the WAL: %s (SQLite %d)", sqlite3_errstr(rc), rc);
 }
 
 static void write_checkpoints(const hf__checkpoints *seen, hf__buf *out) {
@@ -66,13 +61,16 @@ int hf__store_stats(const hf_terminal *terminal, hf__buf *out, hf_error *err) {
     hf__store *store = terminal->data;
     hf__transaction txn = {.terminal = terminal};
     hf__checkpoints seen;
-    hf__checkpointer_look(store->checkpointer, &seen);
+    sqlite3_int64 wal_size = 0;
     hf__buf_char(out, '{');
     int code = hf__transaction_begin(&txn, err);
     if (code == HF_OK) code = write_database(store, out, err);
     hf__transaction_rollback(&txn);
-    if (code == HF_OK) code = write_wal(store, &seen, out, err);
+    if (code == HF_OK) code = find_wal_size(store, &wal_size, err);
     if (code != HF_OK) return code;
+    hf__checkpointer_inquire(store->checkpointer, wal_size, &seen);
+    write_int(out, "walBytes", wal_size);
+    write_int(out, "walFrames", seen.wal_frames);
     write_checkpoints(&seen, out);
     write_int(out, "writes", store->writes);
     write_int(out, "commits", store->commits);

@@ -205,6 +205,7 @@ static void a_child_of_fork_has_checkpointers_of_its_own(void **state) {
     skip(); /* the thread sanitizer lets no child of a process with threads have any */
 #endif
     add_until(f, seen.passes > 0);
+    usleep(100000); /* until the thread rests: what it has locked in fork stays locked in the child */
     pid_t child = fork();
     assert_int_not_equal(child, -1);
     if (child == 0) {
@@ -277,6 +278,38 @@ static sqlite3 *read_for_long(const fixture *f) {
     assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM conversations", NULL, NULL, NULL),
                      SQLITE_OK);
     return reader;
+}
+
+/* A writer that leaves checkpoints to others, as another process may. */
+static void write_by_hand(const fixture *f, int frames) {
+    sqlite3 *writer;
+    assert_int_equal(sqlite3_open(f->path, &writer), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(writer,
+                     "PRAGMA wal_autocheckpoint = 0;"
+                     "INSERT INTO conversations(id, created_at, updated_at) VALUES('other', 1, 1)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    for (int i = 0; i < frames; i++)
+        assert_int_equal(
+            sqlite3_exec(writer, "UPDATE conversations SET updated_at = updated_at + 1", NULL, NULL, NULL),
+            SQLITE_OK);
+    sqlite3_close(writer);
+}
+
+static void who_asks_is_told_of_a_reader_that_keeps_the_wal_of_others(void **state) {
+    fixture *f = *state;
+    sqlite3 *reader = read_for_long(f);
+    write_by_hand(f, HF__WAL_LIMIT + 10);
+    hf__checkpointer_inquire(checkpointer_of(f), size_of(f, "-wal"), &seen);
+    assert_true(seen.starved_since != 0);
+    assert_true(seen.behind >= HF__WAL_LIMIT && seen.wal_frames >= seen.behind);
+    assert_false(seen.threaded);
+    sqlite3_close(reader);
+    hf__checkpointer_inquire(checkpointer_of(f), size_of(f, "-wal"), &seen);
+    assert_int_equal(seen.starved_since, 0);
+    assert_int_equal(seen.behind, 0);
+    add_until(f, seen.wal_frames < HF__WAL_LIMIT); /* the next writer begins the WAL anew */
 }
 
 static void a_reader_that_stays_is_told_once_and_the_wal_shrinks_when_it_has_gone(void **state) {
@@ -457,6 +490,7 @@ int main(void) {
         RULE(the_wal_stays_bounded_under_a_writer_that_never_stops),
         RULE(a_large_transaction_is_copied_and_the_wal_cut),
         RULE(a_reader_that_stays_is_told_once_and_the_wal_shrinks_when_it_has_gone),
+        RULE(who_asks_is_told_of_a_reader_that_keeps_the_wal_of_others),
         RULE(readers_that_come_and_go_do_not_make_the_wal_grow),
         RULE(a_reader_that_has_gone_is_noticed_by_a_store_that_rests),
         RULE(a_checkpoint_that_fails_fails_no_op_and_is_told_once),
