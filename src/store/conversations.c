@@ -169,8 +169,7 @@ int hf__store_markSeen(hf__store *store, const hf_op *op, hf_result *result, hf_
     int code = seen.data == NULL
                    ? hf__find_newest_final(store, op->conversation_id, result, &seen, &cursor, err)
                    : hf__find_cursor(store, "messageId", seen, op->conversation_id, &cursor, err);
-    if (code == HF_NOT_FOUND || (code == HF_OK && seen.data == NULL))
-        code = hf__name_missing(store, op->conversation_id, code, err);
+    if (code == HF_NOT_FOUND) code = hf__name_missing(store, op->conversation_id, code, err);
     if (code == HF_OK && seen.data != NULL)
         code = hf__see(store, op->conversation_id, seen, cursor.created_at, err);
     if (code == HF_OK) code = hf__find_attention(store, op->conversation_id, result, err);

@@ -112,7 +112,7 @@ int hf__query_message(hf__query *query, hf_result *result);
 /* The same for a conversation by its id, and result->conversation. */
 int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_error *err);
 
-/* What of it was seen, as result->attention: NULL where there is nothing to see. */
+/* What of it was seen, as result->attention: NULL where there is nothing to see; or HF_NOT_FOUND. */
 int hf__find_attention(hf__store *store, hf_text id, hf_result *result, hf_error *err);
 
 /* Where a conversation stands in the order of activity, or HF_NOT_FOUND. `field` is the op's that names it;

@@ -116,12 +116,14 @@ int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_er
 int hf__find_attention(hf__store *store, hf_text id, hf_result *result, hf_error *err) {
     hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_ATTENTION, err);
     hf__bind_text(&query, id);
-    if (hf__query_row(&query)) {
+    bool found = hf__query_row(&query);
+    if (found) {
         result->attention = read_attention(&query, result);
         if (result->attention != NULL)
             check_row(&query, "conversations", id, &hf__attention_record, result->attention);
     }
-    return hf__query_end(&query);
+    int code = hf__query_end(&query);
+    return code == HF_OK && !found ? hf__no_conversation(err, "conversationId", id) : code;
 }
 
 /* ---- What is not there ------------------------------------------------------------------------- */

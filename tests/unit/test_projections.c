@@ -237,6 +237,17 @@ static void attention_falls_back_when_its_message_is_deleted(void **state) {
     assert_null(attention(f));
 }
 
+static void what_is_left_of_a_conversation_that_somebody_deleted_cannot_be_seen(void **state) {
+    fixture *f = *state;
+    add(f, "m1", "assistant", "one");
+    fixture_sql(f, "PRAGMA foreign_keys = OFF; DELETE FROM conversations; PRAGMA foreign_keys = ON");
+    assert_int_equal(failed(f, .op = "markSeen", .conversation_id = T("c1")), HF_NOT_FOUND);
+    assert_says(f, "the store has no conversation \"c1\"");
+    assert_int_equal(failed(f, .op = "markSeen", .conversation_id = T("c1"), .message_id = T("m1")),
+                     HF_NOT_FOUND);
+    assert_says(f, "the store has no conversation \"c1\"");
+}
+
 static void marking_as_seen_is_no_activity(void **state) {
     fixture *f = *state;
     int64_t before = done(f, .op = "getConversation", .conversation_id = T("c1"))->conversation->updated_at;
@@ -358,6 +369,7 @@ int main(void) {
         RULE(an_answer_is_unseen_until_it_is_marked),
         RULE(a_draft_is_no_answer_before_it_is_final),
         RULE(attention_falls_back_when_its_message_is_deleted),
+        RULE(what_is_left_of_a_conversation_that_somebody_deleted_cannot_be_seen),
         RULE(marking_as_seen_is_no_activity),
         RULE(a_fork_has_copies_of_what_is_final_and_says_where_from),
         RULE(a_fork_takes_all_unless_it_is_told_where_to_end),
