@@ -98,8 +98,9 @@
     XX(MESSAGE_OF_CLIENT, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
                           " WHERE conversation_id = ? AND client_message_id = ?")                            \
     XX(MESSAGE_PLACE, "SELECT m.position, conversation_id, state, latest_assistant_message_id IS m.id,"      \
-                      " last_seen_message_id IS m.id, NOT EXISTS (SELECT 1 FROM messages AS later"           \
-                      " WHERE later.conversation_id = m.conversation_id AND later.position > m.position)"    \
+                      " last_seen_message_id IS m.id, last_message_at IS NOT (SELECT created_at"             \
+                      " FROM messages AS other WHERE other.conversation_id = m.conversation_id"              \
+                      " AND other.position <> m.position ORDER BY other.position DESC LIMIT 1)"              \
                       " FROM messages AS m LEFT JOIN conversations AS c ON c.id = conversation_id"           \
                       " WHERE m.id = ?")                                                                     \
     XX(MESSAGE_METADATA, "SELECT position, owner, metadata FROM messages WHERE id = ?")                      \

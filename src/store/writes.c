@@ -312,7 +312,8 @@ typedef struct leaving {
     hf_text id, conversation_id;
     int64_t position;
     hf_state state;
-    bool is_answer, is_seen, is_last;
+    bool is_answer, is_seen;
+    bool is_dated; /* the time of its newest message is another without it */
 } leaving;
 
 static int find_leaving(hf__store *store, hf_text id, leaving *out, bool *found, hf_result *result,
@@ -327,7 +328,7 @@ static int find_leaving(hf__store *store, hf_text id, leaving *out, bool *found,
         out->state = hf__state_of(hf__read_view(&query));
         out->is_answer = hf__read_int(&query) != 0;
         out->is_seen = hf__read_int(&query) != 0;
-        out->is_last = hf__read_int(&query) != 0;
+        out->is_dated = hf__read_int(&query) != 0;
     }
     return hf__query_end(&query);
 }
@@ -335,7 +336,7 @@ static int find_leaving(hf__store *store, hf_text id, leaving *out, bool *found,
 /* What a conversation has to say of a message that is no more. */
 static int shrink_conversation(hf__store *store, const leaving *gone, hf_error *err) {
     int code = HF_OK;
-    if (gone->is_last) {
+    if (gone->is_dated) {
         hf__query shrink = hf__query_start(store, HF__SQL_CONVERSATION_SHRINK, err);
         hf__bind_text(&shrink, gone->conversation_id);
         code = hf__query_do(&shrink);

@@ -682,6 +682,17 @@ static void a_damaged_conversation_keeps_no_message_out_that_was_for_the_disk_vi
     assert_int_equal(logs, 1);
 }
 
+static void delete_finds_the_last_message_though_somebody_took_it(void **state) {
+    fixture *f = *state;
+    add(f, "c1", "m1");
+    add(f, "c1", "m2");
+    add(f, "c1", "m3");
+    fixture_sql(f, "DELETE FROM messages WHERE id = 'm3'");
+    done(f, .op = "delete", .message_id = T("m1"));
+    int64_t second = message(f, "m2")->created_at;
+    assert_int_equal(conversation(f, "c1")->last_message_at, second);
+}
+
 static void a_message_that_lost_its_conversation_can_be_deleted(void **state) {
     fixture *f = *state;
     add(f, "c1", "m1");
@@ -757,6 +768,7 @@ int main(void) {
         RULE(a_state_that_is_none_is_corruption),
         RULE(a_message_that_is_not_valid_is_corruption),
         RULE(a_damaged_conversation_keeps_no_message_out_that_was_for_the_disk_view),
+        RULE(delete_finds_the_last_message_though_somebody_took_it),
         RULE(a_message_that_lost_its_conversation_can_be_deleted),
         RULE(a_conversation_that_is_not_valid_is_corruption),
     };
