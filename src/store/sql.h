@@ -29,7 +29,8 @@
     " coalesce((SELECT max(position) FROM deleted_messages), 0)," \
     " coalesce((SELECT max(id) FROM search_content), 0))"
 
-/* XX(name, text) */
+/* XX(name, text). An insert that may be a repeat names the keys by which it knows that: SQLite refuses to prepare it
+ * where somebody dropped one, and nothing is doubled. */
 #define HF__SQL_MAP(XX)                                                                                      \
     XX(BEGIN_READ, "BEGIN")                                                                                  \
     XX(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                       \
@@ -56,7 +57,7 @@
                             ", " HF__NEXT_POSITION " FROM conversations WHERE id = ?")                       \
     XX(CONVERSATION_ADD, "INSERT INTO conversations(id, title, origin_channel, created_at, updated_at,"      \
                          " metadata, fork_parent_conversation_id, fork_parent_message_id)"                   \
-                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")                           \
+                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING")                       \
     XX(CONVERSATION_SET, "UPDATE conversations SET title = ?, origin_channel = ?, metadata = ?,"             \
                          " updated_at = ? WHERE id = ?")                                                     \
     XX(CONVERSATION_GROW, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                  \
@@ -105,7 +106,11 @@
                       " WHERE m.id = ?")                                                                     \
     XX(MESSAGE_METADATA, "SELECT position, owner, metadata FROM messages WHERE id = ?")                      \
     XX(MESSAGE_ADD, "INSERT INTO messages(" HF__MESSAGE_COLUMNS ", owner)"                                   \
-                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")                          \
+                    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                                  \
+                    " ON CONFLICT(id) DO NOTHING"                                                            \
+                    " ON CONFLICT(conversation_id, client_message_id)"                                       \
+                    " WHERE client_message_id IS NOT NULL DO NOTHING"                                        \
+                    " ON CONFLICT DO NOTHING")                                                               \
     XX(MESSAGE_SET_METADATA, "UPDATE messages SET metadata = ? WHERE position = ?")                          \
     XX(MESSAGE_DELETE, "DELETE FROM messages WHERE position = ?")                                            \
     XX(MESSAGE_BURY, "INSERT OR REPLACE INTO deleted_messages(position, id, conversation_id)"                \

@@ -281,6 +281,45 @@ static void a_store_that_lacks_one_column_is_corrupt(void **state) {
     assert_non_null(strstr(f->err.message, "search"));
 }
 
+/* By the keys an insert knows a repeat: without one it would double messages. */
+static void a_store_that_lacks_a_key_is_corrupt(void **state) {
+    static const char *const losses[] = {
+        "DROP INDEX messages_by_client",
+        "CREATE TABLE other AS SELECT * FROM messages; DROP TABLE messages;"
+        "ALTER TABLE other RENAME TO messages;"
+        "CREATE UNIQUE INDEX messages_by_client ON messages(conversation_id, client_message_id)"
+        " WHERE client_message_id IS NOT NULL",
+        "CREATE TABLE other AS SELECT * FROM conversations; DROP TABLE conversations;"
+        "ALTER TABLE other RENAME TO conversations",
+    };
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        fixture_open(f);
+        fixture_close(f);
+        by_someone(f->path, losses[i]);
+        if (try_open(f) != HF_CORRUPT) fail_msg("not missed after: %s", losses[i]);
+        unlink(f->path);
+    }
+}
+
+static void a_key_that_somebody_drops_from_an_open_store_is_missed(void **state) {
+    fixture *f = *state;
+    hf_op add = {.op = "add",
+                 .conversation_id = T("c1"),
+                 .role = T("user"),
+                 .content = T("x"),
+                 .client_message_id = T("k1")};
+    fixture_open(f);
+    done(f, .op = "createConversation", .conversation_id = T("c1"));
+    add.message_id = T("m1");
+    done_op(f, &add);
+    by_someone(f->path, "DROP INDEX messages_by_client");
+    add.message_id = T("m2");
+    failed_op(f, &add);
+    assert_non_null(strstr(f->err.message, "UNIQUE"));
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages"), 1);
+}
+
 static void a_path_that_cannot_hold_a_store_says_why(void **state) {
     fixture *f = *state;
     snprintf(f->path, sizeof f->path, "%s/none/store.db", f->folder);
@@ -693,6 +732,8 @@ int main(void) {
         RULE(a_newer_version_that_only_the_wal_knows_is_refused),
         RULE(a_store_without_its_tables_is_corrupt),
         RULE(a_store_that_lacks_one_column_is_corrupt),
+        RULE(a_store_that_lacks_a_key_is_corrupt),
+        RULE(a_key_that_somebody_drops_from_an_open_store_is_missed),
         RULE(a_path_that_cannot_hold_a_store_says_why),
         RULE(a_link_to_nowhere_makes_no_file),
         RULE(what_may_not_be_written_is_readonly),
