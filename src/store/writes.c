@@ -237,9 +237,12 @@ static int store_message(hf__store *store, const hf_op *op, hf_text content, hf_
     parent into = {0};
     bool stored = false;
     int code = find_parent(store, op->conversation_id, &into, err);
-    if (code == HF_OK) code = try_message(store, op, content, state, &into, &stored, result, err);
+    bool claims = state != HF_STATE_FINAL && store->owner == NULL; /* a file, which a repeat must not leave */
+    if (code == HF_OK && claims) code = find_repeat(store, op, result, err);
+    if (code == HF_OK && result->message == NULL)
+        code = try_message(store, op, content, state, &into, &stored, result, err);
     if (code != HF_OK || stored) return code;
-    code = find_repeat(store, op, result, err);
+    if (result->message == NULL) code = find_repeat(store, op, result, err);
     if (code != HF_OK) return code;
     if (result->message != NULL) {
         result->deduplicated = HF_YES;

@@ -309,6 +309,17 @@ static void a_repeat_writes_nothing_and_takes_no_time(void **state) {
 
 /* ---- The file's own triggers ------------------------------------------------------------------- */
 
+static void a_repeat_of_anothers_reserve_makes_no_owner(void **state) {
+    pair *p = *state;
+    reserve(&p->a, "s1");
+    reserve(&p->b, "s1");
+    assert_true(p->b.result.deduplicated);
+    assert_null(((hf__store *)p->b.terminal.data)->owner);
+    reserve(&p->b, "s2");
+    assert_false(p->b.result.deduplicated);
+    done(&p->b, .op = "append", .message_id = T("s2"), .delta = T("x"));
+}
+
 static void a_trigger_that_stores_messages_of_its_own_is_no_obstacle(void **state) {
     fixture *f = &((pair *)*state)->a;
     fixture_sql(f,
@@ -349,6 +360,7 @@ int main(void) {
         RULE(more_streams_than_are_remembered_stay_apart),
         RULE(a_conversation_made_amid_a_stream_is_no_older_than_another_handles_message),
         RULE(a_repeat_writes_nothing_and_takes_no_time),
+        RULE(a_repeat_of_anothers_reserve_makes_no_owner),
         RULE(a_trigger_that_stores_messages_of_its_own_is_no_obstacle),
         RULE(a_trigger_that_keeps_a_message_out_is_an_error),
     };
