@@ -253,7 +253,8 @@ static int l_descend_protected(lua_State *L) {
         hf__error_about(&err, &hop->op);
         return l_throw(L, &err);
     }
-    lua_getfield(L, 1, "content");
+    lua_pushliteral(L, "content");
+    lua_rawget(L, 1); /* a layer below may have given the op's table a metatable */
     l_push_result(L, &hop->arena, def, &hop->result, lua_gettop(L));
     if (!nested) {
         hf__budget_granted(visit->vm->budget);
