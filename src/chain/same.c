@@ -10,16 +10,6 @@
 static bool l_says(lua_State *L, int index, const hf__record *record, const char *group, const char *op,
                    const void *base);
 
-/* Whether the table on the top has as many keys. */
-static bool l_has_keys(lua_State *L, size_t count) {
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        if (count-- > 0) continue;
-        lua_pop(L, 2);
-        return false;
-    }
-    return count == 0;
-}
-
 static bool l_is_text(lua_State *L, hf_text text) {
     if (lua_type(L, -1) != LUA_TSTRING) return false;
     size_t size;

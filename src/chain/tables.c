@@ -380,6 +380,7 @@ static void l_read_record(lua_State *L, int index, reading *r, const hf__record 
     bool named = !hf__record_is_row(record) && group == NULL;
     index = lua_absindex(L, index);
     luaL_checkstack(L, 8, "a table nests too deep");
+    l_take(L, r, 0); /* many may be one table, which is empty but was large once */
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             l_throwf(L, r->code, "the %s \"%s\" has a key that is a %s: expected the names of fields",

@@ -52,6 +52,9 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
  * read to be known. [-0, +0] (marshal_same.c) */
 bool l_is_json(lua_State *L, int index, hf_text json);
 
+/* Whether the table on the top has so many keys, neither more nor less. [-0, +0] */
+bool l_has_keys(lua_State *L, size_t count);
+
 /* A copy of the table at `index`, and of the tables within it. [-0, +1] */
 void l_push_copy(lua_State *L, int index);
 

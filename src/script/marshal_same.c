@@ -9,7 +9,8 @@
 #include "script/marshal.h"
 #include "script/vm.h"
 
-enum { DEEPEST = 16, MOST_DIGITS = 18 };
+/* Going over a table's keys costs a script so much: one that was large once takes long, empty as it is. */
+enum { DEEPEST = 16, MOST_DIGITS = 18, WALK_COST = 4 };
 
 /* A place in the text. */
 typedef struct reader {
@@ -58,8 +59,8 @@ static bool l_says_integer(lua_State *L, reader *r, char first) {
     return plain && lua_isinteger(L, -1) && lua_tointeger(L, -1) == (negative ? -sum : sum);
 }
 
-/* Whether the table on the top has as many keys. */
-static bool l_has_keys(lua_State *L, size_t count) {
+bool l_has_keys(lua_State *L, size_t count) {
+    l_budget_charge(L, l_vm_of(L)->budget, WALK_COST);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         if (count-- > 0) continue;
         lua_pop(L, 2);

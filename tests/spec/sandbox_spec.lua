@@ -235,6 +235,39 @@ describe("the sandbox:", function()
     assert.are.equal(8 << 20, #add(("x"):rep(8 << 20)).content)
   end)
 
+  it("gives no memory to what a layer hung on the op of a batch while its ops ran", function()
+    open {maxLuaMemory = 4 << 20, maxLuaMs = 60000}
+    store:useString("greedy", [[return {ops = {"batch", "add"}, handle = function(op, next, ctx)
+      if op.op == "batch" then
+        ctx.shared.batch = op
+      elseif ctx.shared.batch then
+        setmetatable(ctx.shared.batch, {__index = function()
+          local text = "x"
+          for _ = 1, 26 do text = text .. text end
+          ctx.state.length = #text
+        end})
+      end
+      local result = next(op)
+      assert(ctx.state.length == nil)
+      return result
+    end}]])
+    assert.are.equal("x", store:batch {ops = {{op = "add", conversationId = "c1", role = "user", content = "x"}}}
+                               .results[1].message.content)
+  end)
+
+  it("charges for each table of an answer, though it was only once large", function()
+    open {maxLuaMs = 20}
+    store:useString("empties", [[return {ops = {"batch"}, handle = function()
+      local large, results = {op = "update"}, {}
+      for i = 1, 1 << 16 do large[i] = true end
+      for i = 1, 1 << 16 do large[i] = nil end
+      for i = 1, 10000 do results[i] = large end
+      return {op = "batch", results = results}
+    end}]])
+    local err = support.error_of(store.batch, store, {ops = {{op = "update", messageId = "m1", updates = {}}}})
+    assert.are.same({"timeout", "empties"}, {err.code, err.layer})
+  end)
+
   it("counts no time in the terminal", function()
     local slow
     open {maxLuaMs = 400, now = function()
