@@ -54,7 +54,8 @@ static hf__call *find_call(const hf__vm *vm, uint64_t serial) {
 
 hf__call *l_live_call(lua_State *L, hf__vm *vm, uint64_t serial, const char *what) {
     const hf__visit *visit = vm->visit;
-    if (visit != NULL && visit->live != NULL && visit->live->serial == serial) return visit->live;
+    hf__call *live = visit != NULL ? visit->live : NULL;
+    if (live != NULL && live->serial == serial && !live->passing) return live;
     const hf__call *call = find_call(vm, serial);
     if (call == NULL) l_throwf(L, HF_MIDDLEWARE, "%s was called after its layer, or its op, had ended", what);
     if (call->passing) l_throwf(L, HF_MIDDLEWARE, "%s was called while next runs", what);

@@ -381,6 +381,30 @@ for _, form in ipairs {"function", "sandboxed"} do
       assert.is_truthy(err.message:find("next", 1, true))
     end)
 
+    it("refuses next and ctx:exec of a layer while its next runs, to the host's clock", function()
+      local again, results = {}, {}
+      local clocked = support.seed(support.open {now = function()
+        for name, call in pairs(again) do
+          again[name] = nil
+          results[name] = table.pack(pcall(call))
+        end
+        return 1000
+      end})
+      local other = {op = "add", conversationId = "c1", role = "user", content = "other"}
+      clocked:use {name = "passes", ops = {"add"}, handle = function(op, next, ctx)
+        again.next = function() return next(other) end
+        again.exec = function() return ctx:exec(other) end
+        return next(op)
+      end}
+      local before = #clocked:list {conversationId = "c1"}.messages
+      clocked:exec {op = "add", conversationId = "c1", role = "user", content = "one"}
+      for _, name in ipairs {"next", "exec"} do
+        assert.is_false(results[name][1])
+        assert.is_truthy(results[name][2].message:find("while next runs", 1, true), results[name][2].message)
+      end
+      assert.are.equal(before + 1, #clocked:list {conversationId = "c1"}.messages)
+    end)
+
     it("refuses next and ctx of an op that has ended", function()
       for _, call in ipairs {"state.next(op)", "state.ctx:exec(op)", "state.ctx:now()", "state.ctx:log('info', 'x')",
                              "state.ctx:uuid()", "state.ctx:reply {}", "state.ctx:reject('denied')",
