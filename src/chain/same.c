@@ -58,8 +58,11 @@ static bool l_says_field(lua_State *L, const hf__field *field, const void *base)
     case HF__T_POSITIVE:
     case HF__T_COUNT:
         return lua_isinteger(L, -1) && lua_tointeger(L, -1) == *CONST_MEMBER(base, field, int64_t);
-    case HF__T_REAL:
-        return lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == *CONST_MEMBER(base, field, double);
+    case HF__T_REAL: {
+        double found = lua_tonumber(L, -1); /* bit by bit: 0 equals -0 */
+        return lua_type(L, -1) == LUA_TNUMBER &&
+               memcmp(&found, CONST_MEMBER(base, field, double), sizeof found) == 0;
+    }
     case HF__T_FLAG:
         return lua_isboolean(L, -1) &&
                (lua_toboolean(L, -1) ? HF_YES : HF_NO) == *CONST_MEMBER(base, field, int);
