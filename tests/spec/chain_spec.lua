@@ -346,6 +346,104 @@ for _, form in ipairs {"function", "sandboxed"} do
       assert.are.same({"good: ran"}, said())
     end)
 
+    -- ---- What is compared with what is known, and not read ----
+
+    it("stores and answers a content that a layer replaced by one as long", function()
+      use("up", layer [[local result = next(op) result.message.content = "sealed" return result]])
+      use("down", layer [[op.content = "hidden" local result = next(op) assert(result.message.content == "hidden")]])
+      assert.are.equal("sealed", store:exec(add_op {content = "secret"}).message.content)
+      assert.are.equal("hidden", contents()[#contents()])
+    end)
+
+    it("answers the content that was stored, whatever the op's table holds by then", function()
+      use("keeps", layer [[
+        local lower = {}
+        for name, value in pairs(op) do lower[name] = value end
+        lower.content = "hidden"
+        local result = next(lower)
+        assert(op.content == "secret" and result.message.content == "hidden")
+        lower.content = "secret"
+        return result]])
+      assert.are.equal("hidden", store:exec(add_op {content = "secret"}).message.content)
+    end)
+
+    it("sees each change of an answer that a layer made in place", function()
+      for _, case in ipairs {
+        {"result.message.role = 'xser'", function(r) return r.message.role == "xser" end},
+        {"result.message.metadata.a.b = 2", function(r) return r.message.metadata.a.b == 2 end},
+        {"result.message.metadata.a.b = 1.0", function(r) return math.type(r.message.metadata.a.b) == "float" end},
+        {"result.message.metadata.a = nil", function(r) return next(r.message.metadata) == nil end},
+        {"result.message.metadata = nil", function(r) return r.message.metadata == nil end},
+        {"result.message.createdAt = 7", function(r) return r.message.createdAt == 7 end},
+        {"result.message.state = 'aborted'", function(r) return r.message.state == "aborted" end},
+        {"result.message.clientMessageId = 'k'", function(r) return r.message.clientMessageId == "k" end},
+        {"result.deduplicated = true", function(r) return r.deduplicated == true end},
+      } do
+        open()
+        use("changes", layer("local result = next(op) " .. case[1]))
+        local result = store:exec(add_op {metadata = {a = {b = 1}}})
+        assert.is_true(case[2](result), case[1])
+      end
+      for _, case in ipairs {"result.message.extra = 1", "result.extra = 1", "result.message.id = nil"} do
+        open()
+        use("spoils", layer("local result = next(op) " .. case))
+        assert.are.equal("badResult", fails(add_op()).code, case)
+      end
+    end)
+
+    it("sees each change of a list that a layer made in place", function()
+      use("narrows", layer([[op.states[2] = "aborted" next(op).messages[1].content = "xxxxx"]], [[{"list"}]]))
+      use("batches", layer([[
+        op.ops[2].content = "TWO"
+        local result = next(op)
+        result.results[1].message.content, result.results[3].message.state = "ONE", "aborted"]], [[{"batch"}]]))
+      local ops = {}
+      for i, content in ipairs {"one", "two", "six"} do ops[i] = add_op {content = content, conversationId = "c2"} end
+      store:createConversation {conversationId = "c2"}
+      local results = store:batch({ops = ops}).results
+      assert.are.same({"ONE", "TWO", "six", "aborted"}, {results[1].message.content, results[2].message.content,
+                                                         results[3].message.content, results[3].message.state})
+      store:reserve {conversationId = "c2", role = "user", messageId = "r1"}
+      local listed = store:list {conversationId = "c2", states = {"final", "reserved"}}.messages
+      assert.are.same({3, "xxxxx", "TWO", "six"}, {#listed, listed[1].content, listed[2].content, listed[3].content})
+    end)
+
+    it("keeps nothing of tables that a layer holds on to and changes later", function()
+      use("hoards", layer [[
+        local old = ctx.state.old
+        if old then old.op.content, old.result.message.content, old.result.message.metadata.a = "spoilt", "spoilt", 0 end
+        local result = next(op)
+        op.content = "spoilt"
+        ctx.state.old = {op = op, result = result}
+        ctx:afterCommit(function() result.message.content = "later" end)]])
+      local first = store:exec(add_op {content = "first", metadata = {a = 1}})
+      local second = store:exec(add_op {content = "second", metadata = {a = 1}})
+      assert.are.same({"first", "second"}, {first.message.content, second.message.content})
+      assert.are.same({1, 1}, {first.message.metadata.a, second.message.metadata.a})
+      local found = contents()
+      assert.are.same({"first", "second"}, {found[#found - 1], found[#found]})
+    end)
+
+    it("gives ctx to each handler that can see it", function()
+      local bodies = {
+        "return {handle = function(...) local op, next, ctx = ... ctx:log('info', ctx.layer) return next(op) end}",
+        "return function(...) (select(3, ...)):log('info', 'x') return (select(2, ...))((...)) end",
+        "return function(op, ...) local next, ctx = ... ctx:log('info', 'x') return next(op) end",
+        "return function(op, next, ctx, more) assert(more == nil) ctx:log('info', 'x') return next(op) end",
+        [[return {on = {add = function(op, next, ctx) ctx:log('info', 'x') return next(op) end,
+                        get = function(op, next) return next(op) end}}]],
+      }
+      if form == "function" then -- one in C
+        bodies[#bodies + 1] = [[return coroutine.wrap(function(op, next, ctx) ctx:log('info', 'x') return next(op) end)]]
+      end
+      for i, body in ipairs(bodies) do
+        open()
+        use("layer", body)
+        store:exec(add_op())
+        assert.are.equal(1, #records, i)
+      end
+    end)
+
     -- ---- next ----
 
     it("refuses a second next after a first that succeeded", function()
