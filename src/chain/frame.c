@@ -90,6 +90,16 @@ void hf__frame_return_hop(hf__frame *frame, hf__hop *hop) {
 
 /* ---- C layers ---------------------------------------------------------------------------------- */
 
+/* Whether the answers to the ops of a batch say what they answer: whoever looks at them goes by that. */
+static bool are_named(const hf_result *result) {
+    for (size_t i = 0; i < result->results_count; i++) {
+        const char *op = result->results[i].op;
+        const hf__op_def *def = op != NULL ? hf__op_find(op, strlen(op)) : NULL;
+        if (def == NULL || def->kind == HF__KIND_batch) return false;
+    }
+    return true;
+}
+
 static int run_c_layer(hf__frame *frame, size_t position, const hf__op_def *def, const hf_op *op,
                        hf_result *result, hf_error *err) {
     const hf__layer_def *layer = &frame->chain->layers[position];
@@ -106,6 +116,9 @@ static int run_c_layer(hf__frame *frame, size_t position, const hf__op_def *def,
     else if (rc == HF_OK && strcmp(result->op, def->name) != 0)
         rc = hf__fail(&own, HF_BAD_RESULT, "gave a result of \"%.30s\": expected one of \"%s\"", result->op,
                       def->name);
+    else if (rc == HF_OK && def->kind == HF__KIND_batch && !are_named(result))
+        rc = hf__fail(&own, HF_BAD_RESULT,
+                      "gave a result in \"results\" whose op is none: expected the name of a write");
     frame->checked = false;
     if (rc == HF_OK) {
         result->op = def->name;

@@ -372,6 +372,38 @@ static void an_answer_that_does_not_fit_is_a_bad_result(void **state) {
     assert_int_equal(messages_in(f), 0);
 }
 
+/* Answers a batch with one result, of the op that `data` names. */
+static int answer_batch_badly(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    (void)op, (void)err;
+    static char batch[] = "batch";
+    result->op = batch;
+    result->results = hf_result_alloc(result, sizeof *result->results);
+    result->results_count = 1;
+    result->results->op = hf_layer_data(layer);
+    return HF_OK;
+}
+
+static void take_no_record(void *data, hf_text record) {
+    (void)data, (void)record;
+}
+
+static void a_result_without_its_op_is_a_bad_result_to_a_layer_in_lua_as_well(void **state) {
+    static const char *const only_batch[] = {"batch", NULL};
+    static char none[] = "nothing", batch[] = "batch";
+    char *const ops[] = {NULL, none, batch};
+    fixture *f = *state;
+    hf_op add = {ADD("m1", "x")};
+    f->options.trace = take_no_record;
+    for (int i = 0; i < 6; i++) {
+        fixture_close(f);
+        fixture_open(f);
+        if (i >= 3) use_lua(f, "above", "return {ops = {'batch'}, handle = function(op, next) next(op) end}");
+        use_c(f, "wrong", only_batch, answer_batch_badly, ops[i % 3]);
+        assert_code(failed(f, .op = "batch", .ops = &add, .ops_count = 1), HF_BAD_RESULT);
+        assert_string_equal(f->err.layer, "wrong");
+    }
+}
+
 /* ---- Redirecting the whole list ---------------------------------------------------------------- */
 
 /* An op of the kind, with what the list requires of it. */
@@ -508,6 +540,7 @@ int main(void) {
         TEST(an_error_of_the_terminal_names_no_layer),
         TEST(a_layers_code_must_be_one),
         TEST(an_answer_that_does_not_fit_is_a_bad_result),
+        TEST(a_result_without_its_op_is_a_bad_result_to_a_layer_in_lua_as_well),
         TEST(a_layer_that_redirects_every_op_leaves_the_file_alone),
         TEST(a_layer_may_hold_text_of_a_stream_back),
         TEST(layers_of_several_states_make_one_chain),
