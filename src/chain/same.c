@@ -3,6 +3,7 @@
  * other is left to tables.c.
  */
 #include <lauxlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "chain/tables.h"
@@ -59,9 +60,9 @@ static bool l_says_field(lua_State *L, const hf__field *field, const void *base)
     case HF__T_COUNT:
         return lua_isinteger(L, -1) && lua_tointeger(L, -1) == *CONST_MEMBER(base, field, int64_t);
     case HF__T_REAL: {
-        double found = lua_tonumber(L, -1); /* bit by bit: 0 equals -0 */
-        return lua_type(L, -1) == LUA_TNUMBER &&
-               memcmp(&found, CONST_MEMBER(base, field, double), sizeof found) == 0;
+        double known = *CONST_MEMBER(base, field, double), found = lua_tonumber(L, -1);
+        bool number = lua_type(L, -1) == LUA_TNUMBER;
+        return number && found == known && signbit(found) == signbit(known); /* 0 equals -0 */
     }
     case HF__T_FLAG:
         return lua_isboolean(L, -1) &&
