@@ -39,6 +39,7 @@ static bool l_says_list(lua_State *L, const hf__field *field, hf__list list) {
         return false;
     bool same = true;
     for (size_t i = 0; same && i < list.count; i++) {
+        l_charge_table(L, i);
         lua_rawgeti(L, -1, (lua_Integer)i + 1);
         same = l_says_item(L, field->type, list.items, i);
         lua_pop(L, 1);

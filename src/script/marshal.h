@@ -52,6 +52,10 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
  * read to be known. [-0, +0] (marshal_same.c) */
 bool l_is_json(lua_State *L, int index, hf_text json);
 
+/* Charges for a table among many: going over one that was large once takes long, empty as it is. The first few, of
+ * `before` that were met, are free. [-0, +0] */
+void l_charge_table(lua_State *L, size_t before);
+
 /* Whether the table on the top has so many keys, neither more nor less. [-0, +0] */
 bool l_has_keys(lua_State *L, size_t count);
 

@@ -9,12 +9,12 @@
 #include "script/marshal.h"
 #include "script/vm.h"
 
-/* Going over a table's keys costs a script so much: one that was large once takes long, empty as it is. */
-enum { DEEPEST = 16, MOST_DIGITS = 18, WALK_COST = 4 };
+enum { DEEPEST = 16, MOST_DIGITS = 18 };
 
 /* A place in the text. */
 typedef struct reader {
     const char *at, *end;
+    size_t tables; /* that were met */
 } reader;
 
 static bool l_says(lua_State *L, reader *r, int depth);
@@ -59,8 +59,12 @@ static bool l_says_integer(lua_State *L, reader *r, char first) {
     return plain && lua_isinteger(L, -1) && lua_tointeger(L, -1) == (negative ? -sum : sum);
 }
 
+void l_charge_table(lua_State *L, size_t before) {
+    enum { FREE = 8, COST = 4 };
+    if (before >= FREE) l_budget_charge(L, l_vm_of(L)->budget, COST);
+}
+
 bool l_has_keys(lua_State *L, size_t count) {
-    l_budget_charge(L, l_vm_of(L)->budget, WALK_COST);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         if (count-- > 0) continue;
         lua_pop(L, 2);
@@ -74,6 +78,7 @@ static bool l_says_table(lua_State *L, reader *r, char open, int depth) {
     char close = open == '{' ? '}' : ']';
     size_t count = 0;
     if (lua_type(L, -1) != LUA_TTABLE || depth == DEEPEST) return false;
+    l_charge_table(L, r->tables++);
     if (open == '[' ? !l_is_list(L, -1) : lua_getmetatable(L, -1))
         return false; /* the caller clears the stack */
     reader ahead = *r;
@@ -117,7 +122,7 @@ bool l_is_json(lua_State *L, int index, hf_text json) {
     index = lua_absindex(L, index);
     luaL_checkstack(L, 2 * DEEPEST + 8, NULL);
     l_budget_charge(L, l_vm_of(L)->budget, json.size / 16);
-    reader r = {json.data, json.data + json.size};
+    reader r = {json.data, json.data + json.size, 0};
     lua_pushvalue(L, index);
     bool same = l_says(L, &r, 0) && take(&r) == '\0';
     lua_settop(L, top);
