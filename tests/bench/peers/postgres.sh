@@ -33,6 +33,7 @@ data=$1/data
 server=
 # shellcheck disable=SC2317 # called by the trap
 stop() {
+    trap '' INT TERM HUP # who is told twice still waits for the server
     # SIGINT: at once, but in order; a killed server would leave processes and shared memory.
     [ -z "$server" ] || { kill -INT "$server" && wait "$server"; } 2>/dev/null || true
 }

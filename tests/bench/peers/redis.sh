@@ -23,6 +23,7 @@ socket=$1/redis.sock
 server=
 # shellcheck disable=SC2317 # called by the trap
 stop() {
+    trap '' INT TERM HUP # who is told twice still waits for the server
     [ -z "$server" ] || { kill -KILL "$server" && wait "$server"; } 2>/dev/null || true
 }
 trap stop EXIT

@@ -25,6 +25,7 @@ data=$1/data
 running=
 # shellcheck disable=SC2317 # called by the trap
 stop() {
+    trap '' INT TERM HUP # who is told twice still waits for the server
     [ -z "$running" ] || { kill -KILL "$running" && wait "$running"; } 2>/dev/null || true
     rm -rf "$data"
 }
