@@ -32,7 +32,8 @@ void hf__recent_forget(hf__store *store) {
     hf__recent *recent = &store->recent;
     recent->known = recent->times = false;
     recent->next = 0;
-    recent->conversations.count = recent->streams.count = 0;
+    recent->conversations.since++;
+    recent->streams.since++;
 }
 
 void hf__recent_begin(hf__store *store, bool writes) {
@@ -54,28 +55,43 @@ void hf__recent_after(hf__store *store, hf__kind kind, int code) {
     if (!keeps)
         hf__recent_forget(store);
     else if ((ending & bit) != 0)
-        store->recent.streams.count = 0;
+        store->recent.streams.since++;
 }
 
 /* ---- What is kept ------------------------------------------------------------------------------ */
 
-static const hf__recent_one *find(const hf__recent_list *list, hf_text id) {
-    unsigned count = list->count < HF__RECENT_ONES ? list->count : HF__RECENT_ONES;
-    for (unsigned i = 0; i < count; i++) {
-        const hf__recent_one *one = &list->ones[i];
-        if (one->size == id.size && memcmp(one->id, id.data, id.size) == 0) return one;
+/* FNV-1a: ids that are alike are spread. */
+static unsigned set_of(hf_text id) {
+    uint32_t hash = UINT32_C(2166136261);
+    for (size_t i = 0; i < id.size; i++)
+        hash = (hash ^ (unsigned char)id.data[i]) * UINT32_C(16777619);
+    return (hash ^ hash >> 16) % HF__RECENT_SETS;
+}
+
+static const hf__recent_one *find_in(const hf__recent_list *list, unsigned set, hf_text id) {
+    for (unsigned i = 0; i < HF__RECENT_IN_SET; i++) {
+        const hf__recent_one *one = &list->sets[set].ones[i];
+        if (one->since == list->since && one->size == id.size && memcmp(one->id, id.data, id.size) == 0)
+            return one;
     }
     return NULL;
 }
 
-/* The place for what is known under an id; NULL for an id that no op lets through. */
+static const hf__recent_one *find(const hf__recent_list *list, hf_text id) {
+    return id.size <= HF__RECENT_ID ? find_in(list, set_of(id), id) : NULL;
+}
+
+/* The place for what is known under an id; NULL for one that is too long. */
 static hf__recent_one *put(hf__recent_list *list, hf_text id) {
-    const hf__recent_one *found = find(list, id);
-    if (found != NULL) return &list->ones[found - list->ones];
     if (id.size > HF__RECENT_ID) return NULL;
-    hf__recent_one *one = &list->ones[list->count++ % HF__RECENT_ONES];
-    memcpy(one->id, id.data, id.size);
+    unsigned set = set_of(id);
+    hf__recent_one *ones = list->sets[set].ones;
+    const hf__recent_one *found = find_in(list, set, id);
+    if (found != NULL) return &ones[found - ones];
+    hf__recent_one *one = &ones[list->sets[set].next++ % HF__RECENT_IN_SET];
+    one->since = list->since;
     one->size = id.size;
+    memcpy(one->id, id.data, id.size);
     return one;
 }
 

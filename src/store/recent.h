@@ -6,7 +6,8 @@
 
 #include "op/record.h"
 
-enum { HF__RECENT_ONES = 8, HF__RECENT_ID = 128 };
+/* How many are remembered of each kind, at most: in sets, of which an id may be in one only. A longer id is not. */
+enum { HF__RECENT_SETS = 64, HF__RECENT_IN_SET = 4, HF__RECENT_ID = 64 };
 
 /* What a conversation that gets a message has to say. */
 typedef struct hf__growth {
@@ -21,8 +22,9 @@ typedef struct hf__stream {
 } hf__stream;
 
 typedef struct hf__recent_one {
-    char id[HF__RECENT_ID];
+    uint64_t since; /* it holds where that of the list is the same */
     size_t size;
+    char id[HF__RECENT_ID];
     union {
         hf__growth growth;
         hf__stream stream;
@@ -30,8 +32,11 @@ typedef struct hf__recent_one {
 } hf__recent_one;
 
 typedef struct hf__recent_list {
-    unsigned count; /* of all that ever came in: the oldest gives way */
-    hf__recent_one ones[HF__RECENT_ONES];
+    uint64_t since; /* how often all was forgotten */
+    struct {
+        unsigned next; /* the one that gives way */
+        hf__recent_one ones[HF__RECENT_IN_SET];
+    } sets[HF__RECENT_SETS];
 } hf__recent_list;
 
 typedef struct hf__recent {

@@ -36,7 +36,7 @@ static int64_t add(fixture *f, const char *conversation, const char *id) {
 }
 
 static int64_t position(fixture *f, const char *id) {
-    char sql[120];
+    char sql[240];
     snprintf(sql, sizeof sql, "SELECT position FROM messages WHERE id = '%s'", id);
     return fixture_ask(f, sql);
 }
@@ -186,8 +186,25 @@ static void an_op_that_changes_nothing_of_it_leaves_it(void **state) {
     assert_int_equal(position(f, "m2"), 2);
 }
 
+static void ids_too_long_to_be_remembered_are_looked_up(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    char conversation[129] = {0}, id[129] = {0};
+    memset(conversation, 'c', 128);
+    done(f, .op = "createConversation", .conversation_id = T(conversation));
+    for (int i = 0; i < 3; i++) {
+        memset(id, '0' + i, 128);
+        add(f, conversation, id);
+        assert_int_equal(position(f, id), i + 1);
+    }
+    done(f, .op = "reserve", .conversation_id = T(conversation), .role = T("assistant"),
+         .message_id = T(conversation));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(done(f, .op = "append", .message_id = T(conversation), .delta = T("x"))->length,
+                         i + 1);
+}
+
 static void more_conversations_than_are_remembered_stay_apart(void **state) {
-    enum { MANY = 3 * HF__RECENT_ONES };
+    enum { MANY = 3 * HF__RECENT_SETS * HF__RECENT_IN_SET };
     fixture *f = &((pair *)*state)->a;
     char conversation[16], id[16];
     for (int i = 0; i < 2 * MANY; i++) {
@@ -271,10 +288,10 @@ static void a_delta_that_was_undone_is_not_counted(void **state) {
 static void more_streams_than_are_remembered_stay_apart(void **state) {
     fixture *f = &((pair *)*state)->a;
     char id[16];
-    for (int i = 0; i < 3 * 3 * HF__RECENT_ONES; i++) {
-        snprintf(id, sizeof id, "a%d", i % (3 * HF__RECENT_ONES));
-        if (i < 3 * HF__RECENT_ONES) reserve(f, id);
-        assert_int_equal(done(f, APPEND(id, "x"))->seq, 1 + i / (3 * HF__RECENT_ONES));
+    for (int i = 0; i < 3 * 3 * HF__RECENT_SETS * HF__RECENT_IN_SET; i++) {
+        snprintf(id, sizeof id, "a%d", i % (3 * HF__RECENT_SETS * HF__RECENT_IN_SET));
+        if (i < 3 * HF__RECENT_SETS * HF__RECENT_IN_SET) reserve(f, id);
+        assert_int_equal(done(f, APPEND(id, "x"))->seq, 1 + i / (3 * HF__RECENT_SETS * HF__RECENT_IN_SET));
     }
 }
 
@@ -353,6 +370,7 @@ int main(void) {
         RULE(a_conversation_whose_transaction_was_rolled_back_is_not_found),
         RULE(an_op_that_changes_what_is_remembered_makes_it_forgotten),
         RULE(an_op_that_changes_nothing_of_it_leaves_it),
+        RULE(ids_too_long_to_be_remembered_are_looked_up),
         RULE(more_conversations_than_are_remembered_stay_apart),
         RULE(a_stream_goes_on_where_it_ended),
         RULE(a_stream_that_was_ended_takes_no_more),
