@@ -1,5 +1,5 @@
 /*
- * What the last writes told of the store: the position of the next message, of a few conversations what a message
+ * What the last writes told of the store: the position of the next message, of the last conversations what a message
  * changes, and where a few streams end. One rule says when it holds: the file is as this handle's own writes left it, and
  * each of these was an op that changes nothing of it but through hf__recent_keep and its siblings. So all is forgotten
  * where anything was undone, where another op succeeded or any failed, and where SQLite, asked under the write lock, says

@@ -285,12 +285,12 @@ static void a_store_that_lacks_one_column_is_corrupt(void **state) {
 static void a_store_that_lacks_a_key_is_corrupt(void **state) {
     static const char *const losses[] = {
         "DROP INDEX messages_by_client",
-        "CREATE TABLE other AS SELECT * FROM messages; DROP TABLE messages;"
-        "ALTER TABLE other RENAME TO messages;"
-        "CREATE UNIQUE INDEX messages_by_client ON messages(conversation_id, client_message_id)"
-        " WHERE client_message_id IS NOT NULL",
-        "CREATE TABLE other AS SELECT * FROM conversations; DROP TABLE conversations;"
-        "ALTER TABLE other RENAME TO conversations",
+        ("CREATE TABLE other AS SELECT * FROM messages; DROP TABLE messages;"
+         "ALTER TABLE other RENAME TO messages;"
+         "CREATE UNIQUE INDEX messages_by_client ON messages(conversation_id, client_message_id)"
+         " WHERE client_message_id IS NOT NULL"),
+        ("CREATE TABLE other AS SELECT * FROM conversations; DROP TABLE conversations;"
+         "ALTER TABLE other RENAME TO conversations"),
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
