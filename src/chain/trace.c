@@ -10,11 +10,13 @@
 #include "script/marshal.h"
 #include "script/vm.h"
 
-/* Bytes that are kept of one op's way: a layer may go it very often. What comes after is left out. */
+/* Bytes that are kept of one op's way, and nanoseconds that reading its tables may take: a layer may go it very often,
+ * and make tables that are slow to walk. What comes after is left out. */
 #define MOST_KEPT ((size_t)48 << 20)
+#define MOST_SPENT ((int64_t)500 * 1000000)
 
 static bool is_full(const hf__trace *trace) {
-    return trace == NULL || trace->arena.size > MOST_KEPT;
+    return trace == NULL || trace->arena.size > MOST_KEPT || trace->spent > MOST_SPENT;
 }
 
 hf__step *hf__trace_begin(hf__trace *trace, const char *layer, const char *op) {
@@ -77,18 +79,20 @@ hf_text hf__trace_result(hf__trace *trace, const hf_result *result) {
 
 typedef struct reading {
     hf__trace *trace;
+    int64_t deadline;
     const hf__value *value;
 } reading;
 
 static int l_read_table(lua_State *L) {
     reading *r = lua_touserdata(L, 2);
-    r->value = l_read_value(L, 1, &r->trace->arena, 500, MOST_KEPT, "trace");
+    r->value = l_read_value(L, 1, &r->trace->arena, MOST_KEPT, r->deadline, "trace");
     return 0;
 }
 
 hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
     if (is_full(trace) || !lua_checkstack(L, LUA_MINSTACK)) return (hf_text){0};
-    reading r = {trace, NULL};
+    int64_t begun = hf__monotonic_ns();
+    reading r = {trace, begun + MOST_SPENT - trace->spent, NULL};
     index = lua_absindex(L, index);
     lua_pushcfunction(L, l_read_table);
     lua_pushvalue(L, index);
@@ -98,6 +102,7 @@ hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
     if (running) hf__budget_pause(budget); /* what is told of a script is no work of its own */
     int status = lua_pcall(L, 2, 0, 0);
     if (running) hf__budget_resume(budget);
+    trace->spent += hf__monotonic_ns() - begun;
     if (status != LUA_OK) { /* what is no JSON is told by those who need it */
         lua_pop(L, 1);
         return (hf_text){0};

@@ -32,6 +32,7 @@ typedef struct hf__trace {
     hf__arena arena;
     hf__step *first, *last; /* in the order in which they began */
     hf__step *open;         /* the innermost that has not ended */
+    int64_t spent;          /* ns, on reading tables */
 } hf__trace;
 
 /* All of these do nothing for a trace, or a step, that is NULL: nobody listens, or memory ran out. */

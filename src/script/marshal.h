@@ -29,9 +29,10 @@ bool l_is_list(lua_State *L, int index);
 void l_push_value(lua_State *L, const hf__value *value);
 
 /* A Lua value as a JSON value: text is UTF-8 without NUL, numbers are finite, tables are lists or have
- * text keys only, nesting is at most `depth`, and the arena holds little more than `memory` bytes. `what` names it
- * in the message of the HF_INVALID or HF_MEMORY that is thrown otherwise. [-0, +0] */
-hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t memory,
+ * text keys only, nesting has the bound of what is in a store, the arena holds little more than `memory` bytes, and the
+ * monotonic clock stays before `deadline`. `what` names it in the message of the HF_INVALID, HF_MEMORY or HF_TIMEOUT that
+ * is thrown otherwise. Charged to nobody. [-0, +0] */
+hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t memory, int64_t deadline,
                         const char *what);
 
 /* The value at `index` as JSON text of at most `bytes` in the arena, and a JSON text as a value; both throw

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/uuid.h"
 #include "script/marshal.h"
 #include "script/vm.h"
 
@@ -143,7 +144,9 @@ typedef struct reading {
     const char *what;
     hf__budget *budget; /* what the work is charged to, or NULL */
     size_t memory;      /* that the arena may come to hold */
+    int64_t deadline;   /* on the monotonic clock, of what is charged to nobody; or 0 */
     size_t work;        /* not charged yet */
+    size_t tables;      /* that were met */
 } reading;
 
 static void l_spend(lua_State *L, reading *r, size_t bytes) {
@@ -160,6 +163,13 @@ static hf__value *l_new_value(lua_State *L, reading *r, hf__type type) {
     hf__value *value = hf__value_new(r->arena, type);
     if (value == NULL) l_throwf(L, HF_MEMORY, "%s: out of memory", r->what);
     return value;
+}
+
+static void l_meet_table(lua_State *L, reading *r) {
+    l_spend(L, r, 2);
+    if (r->budget != NULL) l_charge_table(L, r->tables++);
+    if (r->deadline != 0 && hf__monotonic_ns() > r->deadline)
+        l_throwf(L, HF_TIMEOUT, "%s: takes too long to read", r->what);
 }
 
 /* The text at `index`, which is a string, copied into the arena. */
@@ -215,7 +225,7 @@ static hf__value *l_read_map(lua_State *L, int index, reading *r, size_t count) 
 static hf__value *l_read_table(lua_State *L, int index, reading *r) {
     if (r->depth == 0) l_throwf(L, r->code, "%s: nested too deep, or within itself", r->what);
     luaL_checkstack(L, 6, "a value nests too deep");
-    l_spend(L, r, 2);
+    l_meet_table(L, r);
     size_t count = 0, positions = lua_rawlen(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         l_spend(L, r, 2);
@@ -269,9 +279,15 @@ static hf__value *l_read_any(lua_State *L, int index, reading *r) {
     }
 }
 
-hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t depth, size_t memory,
+hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t memory, int64_t deadline,
                         const char *what) {
-    reading r = {arena, depth, INT_MAX, HF_INVALID, what, NULL, memory, 0};
+    reading r = {.arena = arena,
+                 .depth = 500,
+                 .bytes = INT_MAX,
+                 .code = HF_INVALID,
+                 .what = what,
+                 .memory = memory,
+                 .deadline = deadline};
     return l_read_any(L, lua_absindex(L, index), &r);
 }
 
@@ -328,7 +344,13 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
     index = lua_absindex(L, index);
     luaL_checkstack(L, 6, NULL);
     hf_text origin = origin_of(L, index);
-    reading r = {arena, limits->depth, limits->metadata, code, what, l_vm_of(L)->budget, SIZE_MAX, 0};
+    reading r = {.arena = arena,
+                 .depth = limits->depth,
+                 .bytes = limits->metadata,
+                 .code = code,
+                 .what = what,
+                 .budget = l_vm_of(L)->budget,
+                 .memory = SIZE_MAX};
     if (origin.data != NULL) { /* what came from the store may be beyond the bounds of this handle */
         r.depth = 500;
         if (r.bytes / 2 < origin.size) r.bytes = 2 * origin.size;
@@ -347,6 +369,12 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
 hf_text l_read_text_of(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
                        const char *what) {
     hf__budget *budget = l_vm_of(L)->budget;
-    reading r = {arena, depth, bytes, HF_INVALID, what, budget, hf__budget_left(budget), 0};
+    reading r = {.arena = arena,
+                 .depth = depth,
+                 .bytes = bytes,
+                 .code = HF_INVALID,
+                 .what = what,
+                 .budget = budget,
+                 .memory = hf__budget_left(budget)};
     return l_write_value(L, l_read_any(L, lua_absindex(L, index), &r), arena, what);
 }

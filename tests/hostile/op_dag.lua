@@ -1,5 +1,5 @@
 -- An op whose metadata has 2^60 nodes in sixty tables.
--- expect: invalid any ms=2000
+-- expect: invalid memory timeout any
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local t = {}

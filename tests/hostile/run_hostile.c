@@ -72,6 +72,10 @@ static const char witness[] =
     "  return result\n"
     "end}\n";
 
+/* One below that works on copies. */
+static const char copier[] =
+    "return {ops = '*', onError = 'continue', handle = function(op, next) return next(op) end}\n";
+
 typedef struct script {
     char path[512], name[64], codes[128], then[32], config[256];
     bool load, any, trace;
@@ -135,9 +139,9 @@ static void take_trace(void *data, hf_text record) {
     if (record.size == 0) fail("an empty record of the trace");
 }
 
-static void use(hf_store *store, const char *name) {
+static void use(hf_store *store, const char *name, const char *source) {
     hf_error err;
-    if (hf_use_string(store, name, hf_text_of(witness), (hf_text){NULL, 0}, &err) != HF_OK)
+    if (hf_use_string(store, name, hf_text_of(source), (hf_text){NULL, 0}, &err) != HF_OK)
         fail("%s: %s", name, err.message);
 }
 
@@ -202,7 +206,7 @@ static void *contain(void *data) {
     if (mkdtemp(folder) == NULL) fail("no folder");
     snprintf(path, sizeof path, "%s/store.db", folder);
     if (hf_open(path, &s->options, &store, &err) != HF_OK) fail("open: %s", err.message);
-    use(store, "witness-outer");
+    use(store, "witness-outer", witness);
     long base = memory_mib("VmRSS:");
 
     int64_t begun = now_ms();
@@ -211,7 +215,8 @@ static void *contain(void *data) {
     if (rc == HF_OK) snprintf(err.name, sizeof err.name, "ok");
     if (now_ms() - begun > MOST_MS) fail("it took %lld ms to load", (long long)(now_ms() - begun));
     check_error(s, "at load", s->load ? s->codes : "ok", &err);
-    use(store, "witness-inner");
+    use(store, "witness-inner", witness);
+    use(store, "copier", copier);
 
     expect_ok(store, "before", (hf_op){.op = "createConversation"});
     expect_ok(store, "before", add("m0", "calm"));
