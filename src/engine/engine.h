@@ -18,13 +18,14 @@
 /* A thread's place: in the line for the store, and then among those who wait for a commit. */
 typedef struct hf__seat {
     struct hf__seat *next;
-    sem_t called;        /* it may go on: it has the turn, or its op is done and it wants no more */
-    struct hf__job *job; /* an op that whoever has the turn may run for it; NULL for none */
-    bool alone;          /* it wants the store for itself, no transaction open */
-    bool has_turn;       /* it is the one inside */
-    bool again;          /* it wants the turn once more when the outcome is known */
-    int outcome;         /* of the commit that it shared */
-    hf_error why;        /* where that is an error */
+    sem_t called;             /* it may go on: it has the turn, or its op is done and it wants no more */
+    struct hf__seat *callees; /* whom it calls, when it was called itself */
+    struct hf__job *job;      /* an op that whoever has the turn may run for it; NULL for none */
+    bool alone;               /* it wants the store for itself, no transaction open */
+    bool has_turn;            /* it is the one inside */
+    bool again;               /* it wants the turn once more when the outcome is known */
+    int outcome;              /* of the commit that it shared */
+    hf_error why;             /* where that is an error */
 } hf__seat;
 
 typedef struct hf__seats {

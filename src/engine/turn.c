@@ -18,6 +18,7 @@ static uintptr_t this_thread(void) {
 /* ---- Seats ------------------------------------------------------------------------------------- */
 
 int hf__seat_open(hf__seat *seat, hf_error *err) {
+    seat->callees = NULL;
     return sem_init(&seat->called, 0, 0) == 0 ? HF_OK : hf__fail_memory(err);
 }
 
@@ -30,9 +31,32 @@ static void call(hf__seat *seat) {
     if (seat != NULL) sem_post(&seat->called);
 }
 
+static void call_all(hf__seat *seat) {
+    for (hf__seat *next; seat != NULL; seat = next) {
+        next = seat->next;
+        call(seat);
+    }
+}
+
+/* Calls many by way of few: a call takes as long as a part of an op, and whoever has the turn should run ops. */
+static void call_many(hf__seat *seat) {
+    enum { BY_ONE = 8 };
+    for (hf__seat *next; seat != NULL; seat = next) {
+        hf__seat *last = seat;
+        for (int i = 1; i < BY_ONE && last->next != NULL; i++)
+            last = last->next;
+        next = last->next;
+        last->next = NULL;
+        seat->callees = seat->next;
+        call(seat);
+    }
+}
+
 static void await_call(hf__seat *seat) {
     while (sem_wait(&seat->called) != 0 && errno == EINTR)
         continue;
+    call_all(seat->callees);
+    seat->callees = NULL;
 }
 
 static void append(hf__seats *seats, hf__seat *seat) {
@@ -230,11 +254,7 @@ static void commit_for_all(hf_store *store) {
     pthread_mutex_lock(&line->lock);
     hf__seat *done = publish(line, outcome, &why);
     pthread_mutex_unlock(&line->lock);
-    while (done != NULL) {
-        hf__seat *member = done;
-        done = done->next;
-        call(member);
-    }
+    call_many(done);
     pthread_mutex_lock(&line->lock);
 }
 
