@@ -6,7 +6,6 @@
 #define _XOPEN_SOURCE 700
 
 #include <pthread.h>
-#include <semaphore.h>
 
 #include "bench/bench.h"
 
@@ -103,24 +102,18 @@ static const kind by_threads = {.open = open_crew, .slice = slice_crew, .close =
 
 static void open_flight(subject *s) {
     open_subject(s, NULL);
-    s->data = allocate(1, sizeof(sem_t));
-    if (sem_init(s->data, 0, (unsigned)s->is->count) != 0) die("%s: no semaphore", s->is->name);
+    s->data = allocate(1, sizeof(room));
+    room_open(s->data, (unsigned)s->is->count);
 }
 
 static void land(void *data, int code, hf_result *result, const hf_error *err) {
     (void)result;
     if (code != HF_OK) die("submit: %s", err->message);
-    sem_post(data);
-}
-
-/* A signal may end a wait. */
-static void take(sem_t *room) {
-    while (sem_wait(room) != 0)
-        ;
+    room_give(data);
 }
 
 static void slice_flight(subject *s, size_t steps, slice *out) {
-    sem_t *room = s->data;
+    room *places = s->data;
     hf_error err;
     const hf_op op = {.op = "add",
                       .conversation_id = {"bench", 5},
@@ -129,21 +122,21 @@ static void slice_flight(subject *s, size_t steps, slice *out) {
                       .skip_indexing = HF_YES};
     double begun = now_ns();
     for (size_t i = 0; i < steps; i++) {
-        take(room);
-        if (hf_submit(s->store, &op, land, room, &err) != HF_OK) die("%s: %s", s->is->name, err.message);
+        room_take(places);
+        if (hf_submit(s->store, &op, land, places, &err) != HF_OK) die("%s: %s", s->is->name, err.message);
     }
     for (size_t i = 0; i < s->is->count; i++)
-        take(room);
+        room_take(places);
     out->total = now_ns() - begun;
     out->ops = (double)steps;
     out->median = out->total / out->ops;
     for (size_t i = 0; i < s->is->count; i++)
-        sem_post(room);
+        room_give(places);
 }
 
 static void close_flight(subject *s) {
-    close_subject(s); /* whose thread may still be in its last sem_post */
-    sem_destroy(s->data);
+    close_subject(s); /* whose thread may still be in its last room_give */
+    room_close(s->data);
     free(s->data);
 }
 

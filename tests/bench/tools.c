@@ -44,3 +44,22 @@ double quantile(double *values, size_t count, double share) {
     qsort(values, count, sizeof *values, compare);
     return values[(size_t)(share * (double)(count - 1) + 0.5)];
 }
+
+void room_open(room *r, unsigned most) {
+    atomic_init(&r->free, (long)most);
+    if (sem_init(&r->freed, 0, 0) != 0) die("no semaphore: %s", strerror(errno));
+}
+
+void room_close(room *r) {
+    sem_destroy(&r->freed);
+}
+
+void room_take(room *r) {
+    if (atomic_fetch_sub(&r->free, 1) > 0) return;
+    while (sem_wait(&r->freed) != 0)
+        if (errno != EINTR) die("sem_wait: %s", strerror(errno));
+}
+
+void room_give(room *r) {
+    if (atomic_fetch_add(&r->free, 1) < 0) sem_post(&r->freed);
+}

@@ -3,7 +3,9 @@
 #define HF_TESTS_BENCH_TOOLS_H
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,5 +26,17 @@ double now_ns(void);
 
 /* The value below which `share` of the values lie; sorts them. */
 double quantile(double *values, size_t count, double share);
+
+/* Room for so many ops in flight, which one thread takes and any gives back. Only a thread that waits is called: a bare
+ * semaphore asks the system for every op until whoever waits has come. */
+typedef struct room {
+    atomic_long free;
+    sem_t freed;
+} room;
+
+void room_open(room *r, unsigned most);
+void room_close(room *r);
+void room_take(room *r);
+void room_give(room *r);
 
 #endif

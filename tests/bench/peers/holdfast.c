@@ -7,8 +7,6 @@
 #define _XOPEN_SOURCE 700
 
 #include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 
 #include "bench/tools.h"
 #include "holdfast.h"
@@ -44,7 +42,7 @@ typedef struct slice {
     hf_store *store;
     double deadline;    /* ns */
     atomic_size_t done; /* ops */
-    sem_t room;         /* for ops in flight */
+    room room;          /* for ops in flight */
 } slice;
 
 static slice slices[CASES];
@@ -107,26 +105,21 @@ static void submitted(void *data, int code, hf_result *result, const hf_error *e
     (void)result;
     if (code != HF_OK) die("%s: %s", s->is->name, err->message);
     atomic_fetch_add(&s->done, 1);
-    sem_post(&s->room);
-}
-
-static void wait_for_room(slice *s) {
-    while (sem_wait(&s->room) != 0)
-        if (errno != EINTR) die("%s: %s", s->is->name, strerror(errno));
+    room_give(&s->room);
 }
 
 /* One thread that keeps IN_FLIGHT ops on their way until the time is up, and waits for the last. */
 static void write_in_flight(slice *s) {
     hf_error err;
-    if (sem_init(&s->room, 0, IN_FLIGHT) != 0) die("%s: %s", s->is->name, strerror(errno));
+    room_open(&s->room, IN_FLIGHT);
     for (size_t i = 0; now_ns() < s->deadline; i++) {
         hf_op op = make_add(i);
-        wait_for_room(s);
+        room_take(&s->room);
         if (hf_submit(s->store, &op, submitted, s, &err) != HF_OK) die("%s: %s", s->is->name, err.message);
     }
     for (int i = 0; i < IN_FLIGHT; i++)
-        wait_for_room(s);
-    sem_destroy(&s->room);
+        room_take(&s->room);
+    room_close(&s->room);
 }
 
 /* ---- Slices ------------------------------------------------------------------------------------ */
