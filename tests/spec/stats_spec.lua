@@ -6,6 +6,13 @@ local support = dofile((debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "
 
 local function size_of(path) return lfs.attributes(path, "size") end
 
+-- Whether `holdfast stats` succeeds, and what it prints.
+local function run(options, path)
+  local pipe = assert(io.popen(("'%s' stats %s '%s'"):format(support.program, options, path)))
+  local out = pipe:read "a"
+  return pipe:close(), out
+end
+
 describe("stats", function()
   local path, store
 
@@ -110,20 +117,32 @@ describe("stats", function()
   it("are the program's as well", function()
     store:add {conversationId = "c1", role = "user", content = ("x"):rep(2000000)}
     store:close()
-    local function run(options)
-      local pipe = assert(io.popen(("'%s' stats %s '%s'"):format(support.program, options, path)))
-      local out = pipe:read "a"
-      return pipe:close(), out
-    end
-    local good, out = run ""
+    local good, out = run("", path)
     assert.is_true(good)
     assert.is_truthy(out:find "^conversations  1\nmessages       1\nreserved       0\nstreaming      0\nindexed        1\n")
     assert.is_truthy(out:find "\ndatabaseBytes  %d+ %(%d%.%d MiB%)\npageSize       4096\n")
     assert.is_truthy(out:find "\nsqliteVersion  3%.%d+%.%d+\n$")
-    good, out = run "--json"
+    good, out = run("--json", path)
     assert.is_true(good)
     assert.are.equal(1, holdfast.json.decode(out).messages)
     os.remove(path)
-    assert.is_nil((run "2>/dev/null"))
+    assert.is_nil((run("2>/dev/null", path)))
+  end)
+
+  it("of the program name readers of other processes that hold back the WAL, and their pages, while they do", function()
+    local out, json
+    store:use({name = "stays", ops = {"list"}, handle = function(op, next)
+      local result = next(op) -- what was read stays as it is until the op ends
+      local line = holdfast.json.encode {op = "add", conversationId = "c1", role = "user", content = ("x"):rep(1000000)}
+      assert.are.equal(9, #support.run(path, {line, line, line, line, line, line, line, line, line}))
+      out, json = select(2, run("", path)), holdfast.json.decode((select(2, run("--json", path))))
+      return result
+    end})
+    assert.are.equal(0, #store:list({conversationId = "c1"}).messages)
+    assert.is_true(json.checkpoints.starvedSince > 0 and json.checkpoints.behind > 2000)
+    assert.are.equal(("checkpoints    readers that do not end, of any process, keep %d pages in the WAL")
+      :format(json.checkpoints.behind), out:match "\n(checkpoints[^\n]*)\n$")
+    assert.is_nil((select(2, run("", path))):find "checkpoints")
+    assert.is_nil(holdfast.json.decode((select(2, run("--json", path)))).checkpoints.starvedSince)
   end)
 end)
