@@ -11,13 +11,14 @@
 typedef struct shim {
     sqlite3_file base;
     sqlite3_file *real; /* right behind */
-    bool wal;
+    bool wal, database;
 } shim;
 
 static sqlite3_vfs vfs;
 static sqlite3_vfs *real_vfs;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a store may have threads of its own */
 static long wal_bytes;
+static _Thread_local long own_writes;
 static struct {
     fault_kind kind;
     int rc;
@@ -51,6 +52,12 @@ long fault_vfs_wal_bytes(void) {
     return bytes;
 }
 
+long fault_vfs_own_writes(void) {
+    long writes = own_writes;
+    own_writes = 0;
+    return writes;
+}
+
 static int fails_now(fault_kind kind) {
     bool meant =
         plan.kind == kind || (plan.kind == FAULT_ANY && kind != FAULT_READ && kind != FAULT_RESERVED);
@@ -72,7 +79,8 @@ static int fails(fault_kind kind) {
     return rc;
 }
 
-static void count_wal_bytes(const shim *file, int size) {
+static void count_write(const shim *file, int size) {
+    own_writes += file->database;
     pthread_mutex_lock(&lock);
     if (file->wal) wal_bytes += size;
     pthread_mutex_unlock(&lock);
@@ -93,7 +101,7 @@ static int shim_read(sqlite3_file *file, void *data, int size, sqlite3_int64 at)
 /* A write that fails has half happened. */
 static int shim_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 at) {
     int rc = fails(FAULT_WRITE);
-    count_wal_bytes((shim *)file, size);
+    count_write((shim *)file, size);
     if (rc == SQLITE_OK) return PASS(file, xWrite, data, size, at);
     PASS(file, xWrite, data, size / 2, at);
     if (rc == FAULT_DEATH) raise(SIGKILL);
@@ -195,6 +203,7 @@ static int shim_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, in
     opened->real = (sqlite3_file *)(opened + 1);
     opened->real->pMethods = NULL;
     opened->wal = (flags & SQLITE_OPEN_WAL) != 0;
+    opened->database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     rc = real_vfs->xOpen(real_vfs, name, opened->real, flags, out);
     if (opened->real->pMethods != NULL) opened->base.pMethods = &methods;
     return rc;

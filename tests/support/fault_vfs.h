@@ -30,4 +30,7 @@ long fault_vfs_failed(void);
 /* The bytes that were written to WALs since it was asked last. */
 long fault_vfs_wal_bytes(void);
 
+/* How often the calling thread wrote to databases themselves, not to their WALs, since it asked last. */
+long fault_vfs_own_writes(void);
+
 #endif

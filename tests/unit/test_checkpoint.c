@@ -175,6 +175,15 @@ static void stores_of_one_file_have_one_checkpointer(void **state) {
     assert_int_equal(size_of(f, "-wal"), -1);
 }
 
+/* Neither by the commit that fills the WAL, nor by one behind it that waits at the gate. */
+static void no_checkpoint_falls_on_the_thread_that_commits(void **state) {
+    fixture *f = *state;
+    fault_vfs_own_writes();
+    add(f, 6 * OPS_TO_LIMIT);
+    add_until(f, seen.passes > 1 && seen.frames > 4 * HF__WAL_LIMIT);
+    assert_int_equal(fault_vfs_own_writes(), 0);
+}
+
 /* The thread takes none of the host's signals. */
 static void signals_stay_with_the_hosts_threads(void **state) {
     fixture *f = *state;
@@ -453,6 +462,7 @@ static void where_there_is_no_thread_the_wal_is_bounded_all_the_same(void **stat
     fixture *f = *state;
     off_t most = 0;
     no_threads = true;
+    fault_vfs_own_writes();
     for (int i = 0; i < 6 * OPS_TO_LIMIT; i++) {
         add(f, 1);
         off_t size = size_of(f, "-wal");
@@ -462,6 +472,7 @@ static void where_there_is_no_thread_the_wal_is_bounded_all_the_same(void **stat
     look(f);
     assert_false(seen.threaded);
     assert_true(seen.passes > 0);
+    assert_true(fault_vfs_own_writes() > 0); /* whoever commits does what a thread would */
     assert_true(most <= (off_t)(2 * HF__WAL_LIMIT + 100) * FRAME);
     assert_true(most > (off_t)(2 * HF__WAL_LIMIT - 100) * FRAME);
 }
@@ -486,6 +497,7 @@ int main(void) {
         RULE(a_store_in_memory_has_no_checkpointer),
         RULE(a_store_that_is_closed_leaves_no_thread_and_no_wal),
         RULE(stores_of_one_file_have_one_checkpointer),
+        RULE(no_checkpoint_falls_on_the_thread_that_commits),
         RULE(signals_stay_with_the_hosts_threads),
         RULE(a_child_of_fork_has_checkpointers_of_its_own),
         RULE(the_wal_stays_bounded_under_a_writer_that_never_stops),
