@@ -176,6 +176,14 @@ typedef struct hf_context {
  * `fork` copies the final messages of a conversation, through one of them, into a new conversation: new ids and times,
  * the metadata of each copy names its `forkSourceMessageId`. HF_CONFLICT: that message is not final. HF_DENIED: the
  * metadata of the conversation has "private": true. A fork that is asked for again is another fork.
+ *
+ * What is there already is answered as it is now, and nothing of the op is stored:
+ *
+ * - `createConversation` of an id that exists gives that conversation. The title, the channel and the metadata of the op
+ *   are not compared with its own: `updateConversation` changes them. Nothing says that it was there.
+ * - `add` and `reserve` give the message of that `client_message_id` in the conversation, else of that `message_id`,
+ *   with `deduplicated`. Nothing else of the op is compared, but for HF_CONFLICT: the message of that `message_id` has
+ *   another role, or another conversation.
  */
 
 /*

@@ -66,11 +66,26 @@ describe("ops:", function()
       assert.are.same(made, store:getConversation({conversationId = "c1"}).conversation)
     end)
 
-    it("of an id that exists returns the stored one and writes nothing", function()
-      store:createConversation {conversationId = "c1", title = "first"}
-      local before = support.snapshot(store)
-      assert.are.equal("first", store:createConversation({conversationId = "c1", title = "x"}).conversation.title)
-      assert.are.equal(before, support.snapshot(store))
+    it("of an id that exists returns the stored one as it is now, whatever else is given, and writes nothing", function()
+      local function stored() return store:getConversation({conversationId = "c1"}).conversation end
+      local other = {conversationId = "c1", title = "x", originChannel = "chat", metadata = {b = 2}}
+      local given = {conversationId = "c1", title = "first", originChannel = "mail", metadata = {a = 1}}
+      store:createConversation(given)
+      for _, op in ipairs {other, {conversationId = "c1"}, given} do
+        local before, row = support.snapshot(store), stored()
+        assert.are.same({op = "createConversation", conversation = row}, store:createConversation(op))
+        assert.are.equal(before, support.snapshot(store))
+      end
+      store:updateConversation {conversationId = "c1", title = "second"}
+      store:add {conversationId = "c1", role = "user", content = "one"}
+      assert.are.same(stored(), store:createConversation(given).conversation)
+      assert.are.equal("second", stored().title)
+    end)
+
+    it("of an id that exists fills in nothing that the stored one lacks", function()
+      local made = store:createConversation({conversationId = "c1"}).conversation
+      store:createConversation {conversationId = "c1", title = "x", originChannel = "chat", metadata = {b = 2}}
+      assert.are.same(made, store:getConversation({conversationId = "c1"}).conversation)
     end)
 
     it("mints ids in the order of time", function()
@@ -212,6 +227,8 @@ describe("ops:", function()
       assert.is_true(repeated.deduplicated)
       assert.are.same(first, repeated.message)
       assert.is_true(store:reserve({conversationId = "c1", role = "user", clientMessageId = "k"}).deduplicated)
+      local other = {conversationId = "c1", role = "bot", clientMessageId = "k", messageId = "m9", metadata = {a = 1}}
+      assert.are.same(first, store:reserve(other).message)
       assert.are.equal(before, support.snapshot(store))
       op.conversationId = "c2"
       assert.is_nil(store:add(op).deduplicated)
