@@ -381,31 +381,40 @@ static int read_deltas(hf__store *store, int64_t position, int64_t after, hf__ro
     return hf__query_end(&query);
 }
 
-int hf__store_read(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    int64_t position = 0;
-    last_delta last;
+/* The deltas behind `after` of a message that is not final, and the seq of its last one. */
+static int read_stream(hf__store *store, int64_t position, int64_t after, hf_result *result, hf_error *err) {
+    last_delta last = {0};
     hf__rows rows;
     int code = hf__rows_start(&rows, sizeof(hf_delta), result, err);
+    if (code == HF_OK) code = read_deltas(store, position, after, &rows, result, err);
     if (code != HF_OK) return code;
+    result->deltas = rows.data;
+    result->deltas_count = rows.count;
+    if (rows.count > 0)
+        last.seq = result->deltas[rows.count - 1].seq;
+    else
+        code = find_last(store, position, (hf_text){NULL, 0}, &last, err);
+    result->seq = last.seq;
+    return code;
+}
+
+/* The row of the message stays under its statement, and with it the state of the store that its deltas are read in. */
+int hf__store_read(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
     hf__query query = hf__query_start(store, HF__SQL_ANCHOR_READ, err);
     hf__bind_text(&query, op->message_id);
     bool found = hf__query_row(&query);
     if (found) {
-        position = hf__read_int(&query);
+        int64_t position = hf__read_int(&query);
         result->state = hf__state_of(hf__read_view(&query));
         result->seq = hf__read_int(&query);
+        int code = query.code;
+        if (code == HF_OK && result->state == HF_STATE_ABSENT)
+            code = hf__fail(err, HF_CORRUPT, "messages, id \"%.*s\": its state is none",
+                            (int)op->message_id.size, op->message_id.data);
+        if (code == HF_OK && result->state != HF_STATE_FINAL)
+            code = read_stream(store, position, op->after_seq, result, err);
+        if (code != HF_OK) hf__query_fail(&query, code);
     }
-    code = hf__query_end(&query);
-    if (code == HF_OK && !found) code = hf__no_message(err, "messageId", op->message_id);
-    if (code == HF_OK && result->state == HF_STATE_ABSENT)
-        code = hf__fail(err, HF_CORRUPT, "messages, id \"%.*s\": its state is none", (int)op->message_id.size,
-                        op->message_id.data);
-    if (code == HF_OK && result->state != HF_STATE_FINAL) {
-        code = find_last(store, position, (hf_text){NULL, 0}, &last, err);
-        result->seq = last.seq;
-        if (code == HF_OK) code = read_deltas(store, position, op->after_seq, &rows, result, err);
-    }
-    result->deltas = rows.data;
-    result->deltas_count = rows.count;
-    return code;
+    int code = hf__query_end(&query);
+    return code == HF_OK && !found ? hf__no_message(err, "messageId", op->message_id) : code;
 }

@@ -167,10 +167,20 @@ static int reader_begin(void *data, int write, hf_error *err) {
     return steady(data, err);
 }
 
+/* A page from the end of a conversation is one statement. That there is none, or no conversation, is told by two. */
+static bool is_first_page(const hf_op *op) {
+    return strcmp(op->op, "list") == 0 && op->before.data == NULL && op->after.data == NULL;
+}
+
 /* An op of one statement sees one state of the store by itself; what it asks further, it asks while that one runs. */
 static int reader_exec(void *data, const hf_op *op, hf_result *result, hf_error *err) {
     if (strcmp(op->op, "get") == 0) return hf__store_get(data, op, result, err);
     if (strcmp(op->op, "getConversation") == 0) return hf__store_getConversation(data, op, result, err);
+    if (strcmp(op->op, "read") == 0) return hf__store_read(data, op, result, err);
+    if (is_first_page(op)) {
+        int code = hf__store_list(data, op, result, err);
+        if (code != HF_OK || result->messages_count > 0) return code;
+    }
     int code = hf__query_run(data, HF__SQL_BEGIN_READ, err);
     return code == HF_OK ? terminal_exec(data, op, result, err) : code;
 }
