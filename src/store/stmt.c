@@ -156,14 +156,16 @@ bool hf__query_row(hf__query *query) {
     return false;
 }
 
+/* By the column's value: one look for the column instead of two or three. Such a value is unprotected, which asks for no
+ * more than that one thread at a time uses the connection. */
 hf_text hf__read_view(hf__query *query) {
     hf_text text = {NULL, 0};
     if (query->code != HF_OK) return text;
-    int column = query->place++;
-    text.data = (const char *)sqlite3_column_text(query->stmt, column);
+    sqlite3_value *value = sqlite3_column_value(query->stmt, query->place++);
+    text.data = (const char *)sqlite3_value_text(value);
     if (text.data != NULL)
-        text.size = (size_t)sqlite3_column_bytes(query->stmt, column);
-    else if (sqlite3_column_type(query->stmt, column) != SQLITE_NULL)
+        text.size = (size_t)sqlite3_value_bytes(value);
+    else if (sqlite3_value_type(value) != SQLITE_NULL)
         hf__query_fail(query, hf__fail_memory(query->err));
     return text;
 }
