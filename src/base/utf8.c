@@ -20,33 +20,51 @@ static size_t length_at(const unsigned char *c, size_t left) {
     return length;
 }
 
-/* Sixteen bytes, which compilers for any processor know as one. */
-typedef unsigned char bytes __attribute__((vector_size(16)));
+/* Sixteen bytes, which compilers for any processor know as one. Signed: what is past 0x7F is below 0. */
+typedef signed char bytes __attribute__((vector_size(16)));
+
+static bytes load(const char *data) {
+    bytes part;
+    memcpy(&part, data, sizeof part);
+    return part;
+}
+
+/* Whether each byte, which is what a comparison left there, says yes. */
+static bool all(bytes yes) {
+    uint64_t words[2];
+    memcpy(words, &yes, sizeof words);
+    return (words[0] & words[1]) == UINT64_MAX;
+}
 
 /* Whether a block is ASCII without NUL. */
 static bool is_plain(const char *data) {
-    bytes part, any = {0}, nul = {0};
-    uint64_t words[2];
-    for (size_t at = 0; at < BLOCK; at += sizeof part) {
-        memcpy(&part, data + at, sizeof part);
-        any |= part;
-        nul |= (bytes)(part == 0);
-    }
-    any |= nul; /* all bits, where one is */
-    memcpy(words, &any, sizeof words);
-    return ((words[0] | words[1]) & HIGHS) == 0;
+    bytes yes = load(data) > 0;
+    for (size_t at = sizeof yes; at < BLOCK; at += sizeof yes)
+        yes &= load(data + at) > 0;
+    return all(yes);
 }
 
-/* How many bytes at the start are ASCII without NUL; there may be a few more. */
+static uint64_t load_word(const char *data) {
+    uint64_t word;
+    memcpy(&word, data, sizeof word);
+    return word;
+}
+
+/* Whether one of eight bytes is past 0x7F, or a NUL. */
+static bool has_other(uint64_t word) {
+    return (((word - ONES) | word) & HIGHS) != 0;
+}
+
+/* How many bytes at the start are ASCII without NUL; there may be a few more. What is left at the end is looked at with
+ * some bytes before it once more. */
 static size_t skip_ascii(const char *data, size_t size) {
     size_t at = 0;
+    if (size < sizeof(uint64_t)) return 0;
     while (size - at >= BLOCK && is_plain(data + at))
         at += BLOCK;
-    for (uint64_t word; size - at >= sizeof word; at += sizeof word) {
-        memcpy(&word, data + at, sizeof word);
-        if (((word - ONES) | word) & HIGHS) break; /* a byte past 0x7F, or a NUL */
-    }
-    return at;
+    for (; size - at >= sizeof(uint64_t); at += sizeof(uint64_t))
+        if (has_other(load_word(data + at))) return at;
+    return has_other(load_word(data + size - sizeof(uint64_t))) ? at : size;
 }
 
 size_t hf__utf8_check(const char *data, size_t size) {
@@ -71,15 +89,27 @@ size_t hf__utf8_cut(const char *data, size_t size, size_t limit) {
     return cut;
 }
 
+static bool is_printable(unsigned char c) {
+    return c >= 0x20 && c < 0x7F;
+}
+
+bool hf__utf8_is_printable_ascii(const char *data, size_t size) {
+    if (size < sizeof(bytes)) {
+        for (size_t i = 0; i < size; i++)
+            if (!is_printable((unsigned char)data[i])) return false;
+        return true;
+    }
+    bytes last = load(data + size - sizeof last), yes = (last > 0x1F) & (last != 0x7F);
+    for (size_t at = 0; size - at > sizeof last; at += sizeof last) {
+        bytes part = load(data + at);
+        yes &= (part > 0x1F) & (part != 0x7F);
+    }
+    return all(yes);
+}
+
 bool hf__utf8_has_control(const char *data, size_t size) {
     const unsigned char *c = (const unsigned char *)data;
-    size_t i = 0;
-    for (uint64_t word; size - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, data + i, sizeof word);
-        uint64_t below = word - ONES * 0x20, delete = (word ^ ONES * 0x7F) - ONES;
-        if ((word | below | delete) & HIGHS) break; /* there may be one: a look at each byte tells */
-    }
-    for (; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         if (c[i] < 0x20 || c[i] == 0x7F) return true;
         if (c[i] == 0xC2 && i + 1 < size && c[i + 1] >= 0x80 && c[i + 1] <= 0x9F) return true;
     }

@@ -49,24 +49,32 @@ static const char *expectation(hf__field_type type, const hf__limits *limits, ch
     return buffer;
 }
 
+static int refuse_size(const struct check *check, const hf__field *field, hf__field_type type, hf_text text) {
+    char buffer[64];
+    return FAIL_FIELD(check, field, ": expected %s, found %zu bytes",
+                      expectation(type, check->limits, buffer, sizeof buffer), text.size);
+}
+
+static int check_object(const struct check *check, const hf__field *field, hf_text text) {
+    hf_error why;
+    int code = hf__json_check_object(text, check->limits->depth, &why);
+    if (code == HF_INVALID) return FAIL_FIELD(check, field, ": %s", why.message);
+    return code == HF_OK ? HF_OK : hf__fail(check->err, (hf_code)code, "%s", why.message);
+}
+
+static int refuse_byte(const struct check *check, const hf__field *field, hf_text text, size_t at) {
+    return FAIL_FIELD(check, field, ": expected UTF-8 without NUL, found byte 0x%02x at offset %zu",
+                      (unsigned char)text.data[at], at);
+}
+
 static int check_text(const struct check *check, const hf__field *field, hf__field_type type, hf_text text) {
     size_t least = type == HF__T_ID || type == HF__T_ROLE;
-    if (text.data == NULL || text.size < least || text.size > max_size(type, check->limits)) {
-        char buffer[64];
-        return FAIL_FIELD(check, field, ": expected %s, found %zu bytes",
-                          expectation(type, check->limits, buffer, sizeof buffer), text.size);
-    }
-    if (type == HF__T_OBJECT) {
-        hf_error why;
-        int code = hf__json_check_object(text, check->limits->depth, &why);
-        if (code == HF_INVALID) return FAIL_FIELD(check, field, ": %s", why.message);
-        return code == HF_OK ? HF_OK : hf__fail(check->err, (hf_code)code, "%s", why.message);
-    }
+    if (text.data == NULL || text.size < least || text.size > max_size(type, check->limits))
+        return refuse_size(check, field, type, text);
+    if (type == HF__T_OBJECT) return check_object(check, field, text);
+    if (type == HF__T_ID && hf__utf8_is_printable_ascii(text.data, text.size)) return HF_OK;
     size_t end = hf__utf8_check(text.data, text.size);
-    if (end < text.size) {
-        return FAIL_FIELD(check, field, ": expected UTF-8 without NUL, found byte 0x%02x at offset %zu",
-                          (unsigned char)text.data[end], end);
-    }
+    if (end < text.size) return refuse_byte(check, field, text, end);
     if (type == HF__T_ID && hf__utf8_has_control(text.data, text.size)) {
         return FAIL_FIELD(check, field, ": expected %s, found a control character",
                           hf__type_expectation(type));

@@ -322,8 +322,8 @@ static void test_utf8_ill_formed_text_is_found_at_its_offset(void **state) {
                          "\xFE",
                          "\xFF"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        for (size_t before = 0; before < 20; before++) {
-            char text[64];
+        for (size_t before = 0; before < 150; before++) {
+            char text[200];
             memset(text, 'a', before);
             snprintf(text + before, sizeof text - before, "%s", bad[i]);
             assert_int_equal(check(text), before);
@@ -335,8 +335,8 @@ static void test_utf8_ill_formed_text_is_found_at_its_offset(void **state) {
 
 static void test_utf8_nul_is_found_at_its_offset(void **state) {
     (void)state;
-    for (size_t at = 0; at < 32; at++) {
-        char text[32];
+    for (size_t at = 0; at < 150; at++) {
+        char text[150];
         memset(text, 1, sizeof text);
         text[at] = 0;
         assert_int_equal(hf__utf8_check(text, sizeof text), at);
@@ -361,6 +361,24 @@ static void test_utf8_control_characters_are_seen(void **state) {
     for (size_t i = 0; i < sizeof without / sizeof *without; i++)
         assert_false(hf__utf8_has_control(without[i], strlen(without[i])));
     assert_true(hf__utf8_has_control("\0", 1));
+}
+
+static void test_utf8_printable_ascii_is_told_from_all_else(void **state) {
+    (void)state;
+    char text[80] = "";
+    for (size_t size = 0; size <= sizeof text; size++) {
+        for (size_t i = 0; i < size; i++)
+            text[i] = (char)(' ' + i % 95); /* to '~' */
+        assert_true(hf__utf8_is_printable_ascii(text, size));
+        for (size_t at = 0; at < size; at++) {
+            char kept = text[at];
+            for (int c = 0; c < 256; c++) {
+                text[at] = (char)c;
+                assert_int_equal(hf__utf8_is_printable_ascii(text, size), c >= ' ' && c <= '~');
+            }
+            text[at] = kept;
+        }
+    }
 }
 
 /* ---- Ids ---- */
@@ -499,6 +517,7 @@ int main(void) {
         cmocka_unit_test(test_utf8_nul_is_found_at_its_offset),
         cmocka_unit_test(test_utf8_is_cut_between_characters),
         cmocka_unit_test(test_utf8_control_characters_are_seen),
+        cmocka_unit_test(test_utf8_printable_ascii_is_told_from_all_else),
         cmocka_unit_test(test_uuid_is_laid_out_as_version_7),
         cmocka_unit_test(test_uuids_increase_when_the_clock_stands_still_or_goes_back),
         cmocka_unit_test(test_a_uuid_counter_that_ran_over_advances_the_time),
