@@ -101,6 +101,10 @@ void hf__arena_free(hf__arena *arena) {
     arena->size = 0;
 }
 
+void hf__zero(void *memory, size_t size) {
+    memset(memory, 0, size);
+}
+
 void *hf__alloc(size_t size) {
     return malloc(size);
 }

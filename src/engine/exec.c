@@ -134,16 +134,24 @@ static void take_turn(hf_store *store, hf__seat *seat, hf__job *job) {
 }
 
 int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    hf_result unwanted = {0};
+    hf_result unwanted;
     hf_error unwanted_error;
     hf__seat seat;
+    hf__job job;
     if (err == NULL) err = &unwanted_error;
     if (op == NULL) return hf__fail(err, HF_MISUSE, "hf_exec: expected an op, found NULL");
-    if (result == NULL) result = &unwanted;
+    if (result == NULL) {
+        result = &unwanted;
+        hf__zero(&unwanted, sizeof unwanted);
+    }
     hf_result_free(result);
     int rc = hf__engine_check(store, err);
     if (rc != HF_OK) return rc;
-    hf__job job = {.op = op, .result = result, .err = err, .traced = store->trace != NULL};
+    hf__zero(&job, sizeof job);
+    job.op = op;
+    job.result = result;
+    job.err = err;
+    job.traced = store->trace != NULL;
     bool answered = hf__job_check(store, &job) == HF_OK ? hf__readers_answer(store, &job) : !job.traced;
     if (!answered) {
         rc = hf__seat_open(&seat, err);
@@ -151,7 +159,7 @@ int hf_exec(hf_store *store, const hf_op *op, hf_result *result, hf_error *err) 
         take_turn(store, &seat, &job);
         hf__seat_close(&seat);
     }
-    hf_result_free(&unwanted);
+    if (result == &unwanted) hf_result_free(&unwanted);
     return job.rc;
 }
 

@@ -24,5 +24,5 @@ void hf_result_free(hf_result *result) {
         hf_result_free(&result->results[i]);
     hf__arena arena = {.newest = result->memory};
     hf__arena_free(&arena);
-    *result = (hf_result){0};
+    hf__zero(result, sizeof *result);
 }
