@@ -334,9 +334,7 @@ static int write_reason(hf_text reason, hf__buf *out, hf_error *err) {
 }
 
 int hf__store_abort(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    hf__query find = hf__query_start(store, HF__SQL_MESSAGE, err);
-    hf__bind_text(&find, op->message_id);
-    int code = hf__query_message(&find, result);
+    int code = hf__find_message(store, op->message_id, result, err);
     hf_message *message = result->message;
     if (code == HF_OK && message == NULL) code = hf__no_message(err, "messageId", op->message_id);
     if (code == HF_OK && message->state == HF_STATE_FINAL)

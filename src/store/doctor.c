@@ -290,12 +290,6 @@ static int check_list(doctor *d) {
 
 typedef int (*read_row)(hf__store *store, hf_text id, hf_result *result, hf_error *err);
 
-static int read_message(hf__store *store, hf_text id, hf_result *result, hf_error *err) {
-    hf__query query = hf__query_start(store, HF__SQL_MESSAGE, err);
-    hf__bind_text(&query, id);
-    return hf__query_message(&query, result);
-}
-
 /* Reads every row as an op would, and counts those that it would not hand out. */
 static int check_rows(doctor *d, const char *check, const char *sql, read_row read) {
     sqlite3_stmt *stmt = NULL;
@@ -430,7 +424,7 @@ static int check_store(doctor *d) {
     if (code == HF_OK) code = count_unindexed(d);
     if (code == HF_OK)
         code = check_rows(d, "conversations", HF__SQL_DOCTOR_CONVERSATIONS, hf__find_conversation);
-    return code == HF_OK ? check_rows(d, "messages", HF__SQL_DOCTOR_MESSAGES, read_message) : code;
+    return code == HF_OK ? check_rows(d, "messages", HF__SQL_DOCTOR_MESSAGES, hf__find_message) : code;
 }
 
 static int check_all(doctor *d, int64_t version) {

@@ -98,7 +98,7 @@ static int find_next(copying *c, hf_result *memory, bool *indexed, hf_error *err
     if (!c->done) {
         hf_message *message = hf_result_alloc(memory, sizeof *message);
         if (message != NULL) {
-            hf__read_message(&query, hf__read_state(&query), memory, message);
+            hf__read_message(&query, hf__read_state(&query, (hf_text){NULL, 0}), memory, message);
             c->place = hf__read_int(&query);
             *indexed = hf__read_int(&query) != 0;
             memory->message = message;

@@ -99,17 +99,20 @@ typedef struct hf__rows {
 int hf__rows_start(hf__rows *rows, size_t size, hf_result *result, hf_error *err);
 void *hf__rows_next(hf__rows *rows, hf_result *result); /* NULL where memory ran out */
 
-/* The next columns of HF__MESSAGE_COLUMNS. The state stands first, so that an unwanted row costs no more. */
-hf_state hf__read_state(hf__query *query);
+/* The next columns of HF__MESSAGE_COLUMNS. The state stands first, so that an unwanted row costs no more. The statement
+ * does not give what is known: the `id`, absent where it is not, and in `out`, which is zeroed else. */
+hf_state hf__read_state(hf__query *query, hf_text id);
 void hf__read_message(hf__query *query, hf_state state, hf_result *result, hf_message *out);
 
 /* Makes `code`, which a check of a stored row gave, an error that names the row. Returns the code. */
 int hf__row_fail(const char *table, hf_text id, int code, hf_error *err);
 
-/* Runs a query of HF__MESSAGE_COLUMNS for at most one row, which becomes result->message, and ends it. */
-int hf__query_message(hf__query *query, hf_result *result);
+/* Runs a query of HF__MESSAGE_COLUMNS for at most one row, which becomes result->message, and ends it. `id` is the
+ * message's where it is known, else absent. */
+int hf__query_message(hf__query *query, hf_text id, hf_result *result);
 
-/* The same for a conversation by its id, and result->conversation. */
+/* A message by its id, as result->message; a conversation, as result->conversation; NULL where there is none. */
+int hf__find_message(hf__store *store, hf_text id, hf_result *result, hf_error *err);
 int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_error *err);
 
 /* What of it was seen, as result->attention: NULL where there is nothing to see; or HF_NOT_FOUND. */

@@ -25,14 +25,14 @@ static void check_row(hf__query *query, const char *table, hf_text id, const hf_
 }
 
 /* The state stands first, so that an unwanted row costs nothing more. */
-hf_state hf__read_state(hf__query *query) {
+hf_state hf__read_state(hf__query *query, hf_text id) {
     hf_text name = hf__read_view(query);
     hf_state state = hf__state_of(name);
     if (query->code == HF_OK && state == HF_STATE_ABSENT) {
         int code = hf__fail(query->err, HF_CORRUPT, "field \"state\": \"%.*s\" is no state", (int)name.size,
                             name.data != NULL ? name.data : "");
         hf__read_int(query); /* position */
-        hf_text id = hf__read_view(query);
+        if (id.data == NULL) id = hf__read_view(query);
         hf__query_fail(query, hf__row_fail("messages", id, code, query->err));
     }
     return state;
@@ -41,8 +41,8 @@ hf_state hf__read_state(hf__query *query) {
 void hf__read_message(hf__query *query, hf_state state, hf_result *result, hf_message *out) {
     int64_t position = hf__read_int(query);
     out->state = state;
-    out->id = hf__read_text(query, result);
-    out->conversation_id = hf__read_text(query, result);
+    if (out->id.data == NULL) out->id = hf__read_text(query, result);
+    if (out->conversation_id.data == NULL) out->conversation_id = hf__read_text(query, result);
     out->role = hf__read_text(query, result);
     out->content = hf__read_text(query, result);
     out->created_at = hf__read_int(query);
@@ -72,7 +72,7 @@ static hf_attention *read_attention(hf__query *query, hf_result *result) {
 }
 
 static void read_conversation(hf__query *query, hf_result *result, hf_conversation *out) {
-    out->id = hf__read_text(query, result);
+    if (out->id.data == NULL) out->id = hf__read_text(query, result);
     out->title = hf__read_text(query, result);
     out->origin_channel = hf__read_text(query, result);
     out->created_at = hf__read_int(query);
@@ -85,11 +85,11 @@ static void read_conversation(hf__query *query, hf_result *result, hf_conversati
     check_row(query, "conversations", out->id, &hf__conversation_record, out);
 }
 
-int hf__query_message(hf__query *query, hf_result *result) {
+int hf__query_message(hf__query *query, hf_text id, hf_result *result) {
     if (hf__query_row(query)) {
         hf_message *message = hf_result_alloc(result, sizeof *message);
-        if (message != NULL) {
-            hf__read_message(query, hf__read_state(query), result, message);
+        if (message != NULL && hf__copy_text(result, id, &message->id)) {
+            hf__read_message(query, hf__read_state(query, id), result, message);
             result->message = message;
         } else {
             hf__query_fail(query, hf__fail_memory(query->err));
@@ -98,12 +98,18 @@ int hf__query_message(hf__query *query, hf_result *result) {
     return hf__query_end(query);
 }
 
+int hf__find_message(hf__store *store, hf_text id, hf_result *result, hf_error *err) {
+    hf__query query = hf__query_start(store, HF__SQL_MESSAGE, err);
+    hf__bind_text(&query, id);
+    return hf__query_message(&query, id, result);
+}
+
 int hf__find_conversation(hf__store *store, hf_text id, hf_result *result, hf_error *err) {
     hf__query query = hf__query_start(store, HF__SQL_CONVERSATION, err);
     hf__bind_text(&query, id);
     if (hf__query_row(&query)) {
         hf_conversation *conversation = hf_result_alloc(result, sizeof *conversation);
-        if (conversation != NULL) {
+        if (conversation != NULL && hf__copy_text(result, id, &conversation->id)) {
             read_conversation(&query, result, conversation);
             result->conversation = conversation;
         } else {
@@ -205,9 +211,7 @@ static int find_page(hf__store *store, const char *field, hf_text id, hf_text co
 /* ---- One row ----------------------------------------------------------------------------------- */
 
 int hf__store_get(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
-    hf__query query = hf__query_start(store, HF__SQL_MESSAGE, err);
-    hf__bind_text(&query, op->message_id);
-    return hf__query_message(&query, result);
+    return hf__find_message(store, op->message_id, result, err);
 }
 
 int hf__store_getConversation(hf__store *store, const hf_op *op, hf_result *result, hf_error *err) {
@@ -255,11 +259,14 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
     bool forward = op->after.data != NULL;
     int64_t first = INT64_MIN, last = INT64_MAX;
     size_t limit = op->limit > 0 ? (size_t)op->limit : DEFAULT_LIMIT;
+    hf_text conversation_id = {NULL, 0}; /* one copy for all */
     hf__rows rows;
     int code = find_page(store, "after", op->after, op->conversation_id, &first, err);
     if (code == HF_OK) code = find_page(store, "before", op->before, op->conversation_id, &last, err);
     if (code == HF_OK) code = hf__rows_start(&rows, sizeof(hf_message), result, err);
     if (code == HF_NOT_FOUND) return hf__name_missing(store, op->conversation_id, code, err);
+    if (code == HF_OK && !hf__copy_text(result, op->conversation_id, &conversation_id))
+        code = hf__fail_memory(err);
     if (code != HF_OK) return code;
 
     hf__query query =
@@ -268,7 +275,7 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
     hf__bind_int(&query, first);
     hf__bind_int(&query, last);
     while (hf__query_row(&query)) {
-        hf_state state = hf__read_state(&query);
+        hf_state state = hf__read_state(&query, (hf_text){NULL, 0});
         if (!wanted(op, state)) continue;
         if (rows.count == limit) {
             result->has_more = 1;
@@ -276,6 +283,7 @@ int hf__store_list(hf__store *store, const hf_op *op, hf_result *result, hf_erro
         }
         hf_message *message = hf__rows_next(&rows, result);
         if (message != NULL) {
+            message->conversation_id = conversation_id;
             hf__read_message(&query, state, result, message);
         } else {
             hf__query_fail(&query, hf__fail_memory(err));

@@ -29,8 +29,8 @@ static int write_messages(hf__store *store, hf__view_rebuild *rebuild, hf_text c
     hf__bind_int(&query, INT64_MAX);
     while (hf__query_row(&query)) {
         hf_result row = {0};
-        hf_message message = {0};
-        hf_state state = hf__read_state(&query);
+        hf_message message = {.conversation_id = conversation_id};
+        hf_state state = hf__read_state(&query, (hf_text){NULL, 0});
         if (state != HF_STATE_FINAL) continue;
         hf__read_message(&query, state, &row, &message);
         int code = query.code == HF_OK ? hf__view_rebuild_line(rebuild, &message, err) : HF_OK;

@@ -82,7 +82,7 @@ static void read_hit(hf__query *query, hf__rows *rows, hf_result *result) {
         hf__query_fail(query, hf__fail_memory(query->err));
         return;
     }
-    hf__read_message(query, hf__read_state(query), result, message);
+    hf__read_message(query, hf__read_state(query, (hf_text){NULL, 0}), result, message);
     hit->message = message;
     hit->snippet = hf__read_text(query, result);
     hit->score = hf__read_real(query);

@@ -8,14 +8,18 @@
 #define HF__APPLICATION_ID 0x48464453 /* "HFDS", at byte 68 of the file */
 #define HF__SCHEMA_VERSION 2          /* user_version, at byte 60 */
 
-/* Columns of the rows, in the order in which reads.c reads them. */
-#define HF__MESSAGE_COLUMNS \
-    "state, position, id, conversation_id, role, content, created_at, metadata, client_message_id"
+/* Columns of the rows, in the order in which reads.c reads them. What a row was looked up by is known: a statement for one
+ * message or conversation leaves out its id, a list the conversation's. */
+#define HF__MESSAGE_REST "role, content, created_at, metadata, client_message_id"
+#define HF__MESSAGE_COLUMNS "state, position, id, conversation_id, " HF__MESSAGE_REST
+#define HF__MESSAGE_COLUMNS_OF_ID "state, position, conversation_id, " HF__MESSAGE_REST
+#define HF__MESSAGE_COLUMNS_OF_CONVERSATION "state, position, id, " HF__MESSAGE_REST
 #define HF__ATTENTION_COLUMNS "latest_assistant_message_id, latest_assistant_at, last_seen_message_id, unseen"
-#define HF__CONVERSATION_COLUMNS                                          \
-    "id, title, origin_channel, created_at, updated_at, last_message_at," \
-    " metadata, " HF__ATTENTION_COLUMNS ", fork_parent_conversation_id,"  \
+#define HF__CONVERSATION_COLUMNS_OF_ID                                   \
+    "title, origin_channel, created_at, updated_at, last_message_at,"    \
+    " metadata, " HF__ATTENTION_COLUMNS ", fork_parent_conversation_id," \
     " fork_parent_message_id"
+#define HF__CONVERSATION_COLUMNS "id, " HF__CONVERSATION_COLUMNS_OF_ID
 
 /* The creation time of the newest row of the store, 0 where there is none. */
 #define HF__NEWEST                                                                       \
@@ -50,7 +54,7 @@
               " page_size, page_count, freelist_count, user_version"                                         \
               " FROM pragma_page_size, pragma_page_count, pragma_freelist_count, pragma_user_version")       \
                                                                                                              \
-    XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS " FROM conversations WHERE id = ?")                  \
+    XX(CONVERSATION, "SELECT " HF__CONVERSATION_COLUMNS_OF_ID " FROM conversations WHERE id = ?")            \
     XX(CONVERSATION_ATTENTION, "SELECT " HF__ATTENTION_COLUMNS " FROM conversations WHERE id = ?")           \
     XX(CONVERSATION_PLACE, "SELECT updated_at, position FROM conversations WHERE id = ?")                    \
     XX(CONVERSATION_GROWTH, "SELECT position, updated_at, origin_channel IS NULL, " HF__NEWEST               \
@@ -95,7 +99,7 @@
                       " WHERE (updated_at, position) < (?, ?)"                                               \
                       " ORDER BY updated_at DESC, position DESC LIMIT ?")                                    \
                                                                                                              \
-    XX(MESSAGE, "SELECT " HF__MESSAGE_COLUMNS " FROM messages WHERE id = ?")                                 \
+    XX(MESSAGE, "SELECT " HF__MESSAGE_COLUMNS_OF_ID " FROM messages WHERE id = ?")                           \
     XX(MESSAGE_OF_CLIENT, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
                           " WHERE conversation_id = ? AND client_message_id = ?")                            \
     XX(MESSAGE_PLACE, "SELECT m.position, conversation_id, state, latest_assistant_message_id IS m.id,"      \
@@ -129,9 +133,9 @@
     XX(MESSAGES_INDEXED, "SELECT id FROM messages WHERE conversation_id = ?"                                 \
                          " AND EXISTS (SELECT 1 FROM search WHERE search.rowid = position)"                  \
                          " ORDER BY position")                                                               \
-    XX(MESSAGES_FORWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                      \
+    XX(MESSAGES_FORWARD, "SELECT " HF__MESSAGE_COLUMNS_OF_CONVERSATION " FROM messages"                      \
                          " WHERE conversation_id = ? AND position > ? AND position < ? ORDER BY position")   \
-    XX(MESSAGES_BACKWARD, "SELECT " HF__MESSAGE_COLUMNS " FROM messages"                                     \
+    XX(MESSAGES_BACKWARD, "SELECT " HF__MESSAGE_COLUMNS_OF_CONVERSATION " FROM messages"                     \
                           " WHERE conversation_id = ? AND position > ? AND position < ?"                     \
                           " ORDER BY position DESC")                                                         \
                                                                                                              \

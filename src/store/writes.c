@@ -134,12 +134,10 @@ static int find_repeat(hf__store *store, const hf_op *op, hf_result *result, hf_
         hf__query query = hf__query_start(store, HF__SQL_MESSAGE_OF_CLIENT, err);
         hf__bind_text(&query, op->conversation_id);
         hf__bind_text(&query, op->client_message_id);
-        int code = hf__query_message(&query, result);
+        int code = hf__query_message(&query, (hf_text){NULL, 0}, result);
         if (code != HF_OK || result->message != NULL) return code;
     }
-    hf__query query = hf__query_start(store, HF__SQL_MESSAGE, err);
-    hf__bind_text(&query, op->message_id);
-    int code = hf__query_message(&query, result);
+    int code = hf__find_message(store, op->message_id, result, err);
     const hf_message *stored = result->message;
     if (code != HF_OK || stored == NULL) return code;
     if (same_text(stored->conversation_id, op->conversation_id) && same_text(stored->role, op->role))
