@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,11 +155,6 @@ static int check_list(const struct check *check, const hf__field *field, const v
 static int check_field(const struct check *check, const hf__field *field, const void *base) {
     const void *member = (const char *)base + field->offset;
     switch (field->type) {
-    case HF__T_ID:
-    case HF__T_ROLE:
-    case HF__T_TEXT:
-    case HF__T_CONTENT:
-    case HF__T_OBJECT: return check_text(check, field, field->type, *(const hf_text *)member);
     case HF__T_TIME:
     case HF__T_LIMIT:
     case HF__T_POSITIVE:
@@ -185,28 +181,33 @@ static int check_field(const struct check *check, const hf__field *field, const 
     }
 }
 
+static int refuse_absence(const struct check *check, const hf__field *field) {
+    char buffer[64];
+    return FAIL_FIELD(check, field, " is missing: expected %s",
+                      expectation(field->type, check->limits, buffer, sizeof buffer));
+}
+
 static int check_record(const struct check *check, const hf__record *record, const void *base) {
-    for (size_t i = 0; i < record->count; i++) {
-        const hf__field *field = &record->fields[i];
-        if (!hf__field_absent(field, base)) {
-            int code = check_field(check, field, base);
-            if (code != HF_OK) return code;
-        } else if (field->required) {
-            char buffer[64];
-            return FAIL_FIELD(check, field, " is missing: expected %s",
-                              expectation(field->type, check->limits, buffer, sizeof buffer));
+    for (const hf__field *field = record->fields, *end = field + record->count; field < end; field++) {
+        int code = HF_OK;
+        bool absent;
+        if (hf__type_is_text(field->type)) {
+            hf_text text = *(const hf_text *)((const char *)base + field->offset);
+            absent = text.data == NULL;
+            if (!absent) code = check_text(check, field, field->type, text);
+        } else {
+            absent = hf__field_absent(field, base);
+            if (!absent) code = check_field(check, field, base);
         }
+        if (absent && field->required) code = refuse_absence(check, field);
+        if (code != HF_OK) return code;
     }
     return HF_OK;
 }
 
 static size_t member_size(hf__field_type type) {
+    if (hf__type_is_text(type)) return sizeof(hf_text);
     switch (type) {
-    case HF__T_ID:
-    case HF__T_ROLE:
-    case HF__T_TEXT:
-    case HF__T_CONTENT:
-    case HF__T_OBJECT: return sizeof(hf_text);
     case HF__T_TIME:
     case HF__T_LIMIT:
     case HF__T_POSITIVE:
@@ -222,22 +223,38 @@ static size_t member_size(hf__field_type type) {
     }
 }
 
-/* What an op, or answer, does not have must be zero. `copy` is erased but for that. The list names every
- * member at least once; it is walked only where bytes are left, which may also be padding. */
-static int check_others(const struct check *check, const hf__op_def *def, bool answer, void *copy,
-                        size_t size) {
-    static const char zeros[sizeof(hf_op) + sizeof(hf_result)];
-    const hf__record *own = answer ? &def->answer : &def->fields;
-    for (size_t i = 0; i < own->count; i++) {
-        memset((char *)copy + own->fields[i].offset, 0, member_size(own->fields[i].type));
+/* How many words are not zero. */
+static uint32_t count_set(const char *data, size_t size) {
+    uint32_t count = 0, word;
+    for (size_t at = 0; at < size; at += sizeof word) {
+        memcpy(&word, data + at, sizeof word);
+        count += word != 0;
     }
-    if (memcmp(copy, zeros, size) == 0) return HF_OK;
+    return count;
+}
+
+static bool has_member(const hf__record *record, size_t offset) {
+    for (size_t i = 0; i < record->count; i++)
+        if (record->fields[i].offset == offset) return true;
+    return false;
+}
+
+/* What an op, or answer, does not have must be zero: then no more words from `first` to `end` are set than its own fields
+ * account for. Where there are, the list, which names every member at least once, tells which; it may also be padding. */
+static int check_others(const struct check *check, const hf__op_def *def, bool answer, const void *given,
+                        size_t first, size_t end) {
+    const hf__record *own = answer ? &def->answer : &def->fields;
+    uint32_t accounted = 0;
+    for (size_t i = 0; i < own->count; i++)
+        accounted += count_set((const char *)given + own->fields[i].offset, member_size(own->fields[i].type));
+    if (accounted == count_set((const char *)given + first, end - first)) return HF_OK;
     for (size_t k = 0; k < HF__KINDS; k++) {
         const hf__record *other = answer ? &hf__ops[k].answer : &hf__ops[k].fields;
         for (size_t i = 0; i < other->count; i++) {
-            if (hf__field_zero(&other->fields[i], copy)) continue;
+            const hf__field *field = &other->fields[i];
+            if (hf__field_zero(field, given) || has_member(own, field->offset)) continue;
             return hf__fail(check->err, check->code, "%s \"%s\" has no field \"%s\"",
-                            answer ? "result of" : "op", def->name, other->fields[i].name);
+                            answer ? "result of" : "op", def->name, field->name);
         }
     }
     return HF_OK;
@@ -271,10 +288,7 @@ static int check_named_op(const struct check *check, const hf__op_def *def, cons
     int code = op->context != NULL ? check_context(check, op->context) : HF_OK;
     if (code == HF_OK) code = check_record(check, &def->fields, op);
     if (code != HF_OK) return code;
-    hf_op copy = *op;
-    copy.op = NULL;
-    copy.context = NULL;
-    return check_others(check, def, false, &copy, sizeof copy);
+    return check_others(check, def, false, op, offsetof(hf_op, conversation_id), sizeof *op);
 }
 
 static int check_op(const struct check *check, const hf_op *op, bool nested, const hf__op_def **out) {
@@ -297,10 +311,7 @@ int hf__op_check(const hf_op *op, const hf__limits *limits, const hf__op_def **o
 static int check_result(const struct check *check, const hf__op_def *def, const hf_result *result) {
     int code = check_record(check, &def->answer, result);
     if (code != HF_OK) return code;
-    hf_result copy = *result;
-    copy.op = NULL;
-    copy.memory = NULL;
-    return check_others(check, def, true, &copy, sizeof copy);
+    return check_others(check, def, true, result, offsetof(hf_result, message), offsetof(hf_result, memory));
 }
 
 static int check_nested_result(const struct check *check, const hf_result *result) {

@@ -39,6 +39,11 @@ typedef enum hf__field_type {
     HF__T_HITS,          /* a list of rows; hf_hit * and a size_t behind it */
 } hf__field_type;
 
+/* Whether the member is one hf_text, absent where its data is NULL. */
+static inline bool hf__type_is_text(hf__field_type type) {
+    return type <= HF__T_OBJECT;
+}
+
 typedef struct hf__field {
     const char *name;  /* in JSON and Lua */
     const char *group; /* the object that holds it, or NULL */
