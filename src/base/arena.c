@@ -63,6 +63,10 @@ void *hf__arena_alloc(hf__arena *arena, size_t size) {
     return memory != NULL ? memset(memory, 0, size) : NULL;
 }
 
+void *hf__arena_room(hf__arena *arena, size_t size) {
+    return take(arena, size);
+}
+
 void *hf__arena_array(hf__arena *arena, size_t count, size_t size) {
     if (size != 0 && count > SIZE_MAX / size) return NULL;
     return hf__arena_alloc(arena, count * size);

@@ -13,6 +13,9 @@ typedef struct hf__arena {
  * or `size` is absurd. A size of 0 gives a valid pointer. */
 void *hf__arena_alloc(hf__arena *arena, size_t size);
 
+/* The same with anything in them. */
+void *hf__arena_room(hf__arena *arena, size_t size);
+
 /* hf__arena_alloc of count * size, checked for overflow. */
 void *hf__arena_array(hf__arena *arena, size_t count, size_t size);
 

@@ -121,6 +121,9 @@ bool hf__field_zero(const hf__field *field, const void *base);
 /* Copies `op`, which has been checked, with all that it shows, its context included. HF_MEMORY. (copy.c) */
 int hf__op_copy(hf__arena *arena, const hf_op *op, hf_op *out, hf_error *err);
 
+/* hf_result_alloc of bytes with anything in them. (result.c) */
+void *hf__result_room(hf_result *result, size_t size);
+
 /* What a field of a list type shows. */
 typedef struct hf__list {
     const void *items;

@@ -2,11 +2,18 @@
  * The memory of a result: an arena whose one pointer is kept in result->memory, so that any terminal or
  * layer can build an answer with the public functions alone.
  */
-#include "base/arena.h"
+#include "op/record.h"
 
 void *hf_result_alloc(hf_result *result, size_t size) {
     hf__arena arena = {.newest = result->memory};
     void *memory = hf__arena_alloc(&arena, size);
+    result->memory = arena.newest;
+    return memory;
+}
+
+void *hf__result_room(hf_result *result, size_t size) {
+    hf__arena arena = {.newest = result->memory};
+    void *memory = hf__arena_room(&arena, size);
     result->memory = arena.newest;
     return memory;
 }

@@ -39,15 +39,16 @@ hf_state hf__read_state(hf__query *query, hf_text id) {
 }
 
 void hf__read_message(hf__query *query, hf_state state, hf_result *result, hf_message *out) {
-    int64_t position = hf__read_int(query);
+    int64_t position = 0;
+    if (state == HF_STATE_FINAL)
+        hf__read_nothing(query);
+    else
+        position = hf__read_int(query);
     out->state = state;
-    if (out->id.data == NULL) out->id = hf__read_text(query, result);
-    if (out->conversation_id.data == NULL) out->conversation_id = hf__read_text(query, result);
-    out->role = hf__read_text(query, result);
-    out->content = hf__read_text(query, result);
+    hf__read_texts(query, result, (hf_text *[]){&out->id, &out->conversation_id, &out->role, &out->content},
+                   4);
     out->created_at = hf__read_int(query);
-    out->metadata = hf__read_text(query, result);
-    out->client_message_id = hf__read_text(query, result);
+    hf__read_texts(query, result, (hf_text *[]){&out->metadata, &out->client_message_id}, 2);
     if (state != HF_STATE_FINAL && query->code == HF_OK)
         hf__query_fail(query, hf__stream_text(query->store, position, result, &out->content, query->err));
     check_row(query, "messages", out->id, &hf__message_record, out);

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "op/record.h"
 
 static hf_code code_of(sqlite3 *db, int rc) {
     switch (rc) { /* extended codes that differ from their family */
@@ -176,6 +177,32 @@ hf_text hf__read_text(hf__query *query, hf_result *result) {
     hf_text copy = hf_result_text(result, view);
     if (copy.data == NULL) hf__query_fail(query, hf__fail_memory(query->err));
     return copy;
+}
+
+void hf__read_texts(hf__query *query, hf_result *result, hf_text *const *texts, size_t count) {
+    hf_text views[HF__MOST_TEXTS];
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        views[i] = texts[i]->data == NULL ? hf__read_view(query) : (hf_text){NULL, 0};
+        if (views[i].data != NULL) size += views[i].size + 1;
+    }
+    if (query->code != HF_OK || size == 0) return;
+    char *copy = hf__result_room(result, size);
+    if (copy == NULL) {
+        hf__query_fail(query, hf__fail_memory(query->err));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (views[i].data == NULL) continue;
+        memcpy(copy, views[i].data, views[i].size);
+        copy[views[i].size] = '\0';
+        *texts[i] = (hf_text){copy, views[i].size};
+        copy += views[i].size + 1;
+    }
+}
+
+void hf__read_nothing(hf__query *query) {
+    query->place++;
 }
 
 int64_t hf__read_int(hf__query *query) {

@@ -90,6 +90,13 @@ bool hf__query_row(hf__query *query);
 hf_text hf__read_view(hf__query *query);
 hf_text hf__read_text(hf__query *query, hf_result *result);
 int64_t hf__read_int(hf__query *query);
+
+/* The next columns, up to HF__MOST_TEXTS, copied into `result` in one piece. A text that is there already has no column. */
+enum { HF__MOST_TEXTS = 4 };
+void hf__read_texts(hf__query *query, hf_result *result, hf_text *const *texts, size_t count);
+
+/* Past a column that nobody wants. */
+void hf__read_nothing(hf__query *query);
 double hf__read_real(hf__query *query);
 
 /* Makes the query fail for a reason of the caller's, who has filled its `err`. */
