@@ -237,6 +237,19 @@ static void test_op__a_member_that_the_op_does_not_have_must_be_zero(void **stat
     assert_refused(&get, "op \"get\" has no field \"ops\"");
     get = (hf_op){.op = "get", .message_id = T("m"), .limit = 1};
     assert_refused(&get, "op \"get\" has no field \"limit\"");
+    get.limit = INT64_MIN; /* of which one byte is set */
+    assert_refused(&get, "op \"get\" has no field \"limit\"");
+}
+
+static void test_op__what_is_no_member_and_the_size_of_no_text_may_be_anything(void **state) {
+    (void)state;
+    hf_op get = {.op = "get", .message_id = T("m"), .content = {NULL, 5}};
+    size_t hole = offsetof(hf_op, sync_to_disk) + sizeof get.sync_to_disk;
+    assert_true(hole < offsetof(hf_op, ops)); /* of the struct as it is */
+    memset((char *)&get + hole, 0xFF, offsetof(hf_op, ops) - hole);
+    assert_fits(&get);
+    get.title = T("x");
+    assert_refused(&get, "op \"get\" has no field \"title\"");
 }
 
 static void test_op__a_batch_holds_single_writes_up_to_its_bound(void **state) {
@@ -699,6 +712,7 @@ int main(void) {
         cmocka_unit_test(test_op__metadata_is_one_object_within_the_depth),
         cmocka_unit_test(test_op__numbers_flags_and_states_are_bounded),
         cmocka_unit_test(test_op__a_member_that_the_op_does_not_have_must_be_zero),
+        cmocka_unit_test(test_op__what_is_no_member_and_the_size_of_no_text_may_be_anything),
         cmocka_unit_test(test_op__a_batch_holds_single_writes_up_to_its_bound),
         cmocka_unit_test(test_op__an_error_bears_the_op_and_message_that_it_is_about),
         cmocka_unit_test(test_op__the_context_is_checked),
