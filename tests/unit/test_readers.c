@@ -155,13 +155,14 @@ static void *write_on(void *data) {
     return NULL;
 }
 
-/* Whoever learns of an answer finds what it told of. */
+/* Whoever learns of an answer finds what it told of. Reads once at least, though all may have been written by then. */
 static void *read_on(void *data) {
     crowd *c = data;
     hf_result result = {0};
     char id[32];
-    for (int round = 0; atomic_load(&c->ended) < WRITERS; round++) {
-        int number = round % WRITERS, count = atomic_load(&c->acknowledged[number]), all = 0;
+    int round = 0;
+    do {
+        int number = round++ % WRITERS, count = atomic_load(&c->acknowledged[number]), all = 0;
         for (int i = 0; i < WRITERS; i++)
             all += atomic_load(&c->acknowledged[i]);
         if (count == 0) continue;
@@ -172,7 +173,7 @@ static void *read_on(void *data) {
         if (hf_exec(c->store, &list, &result, NULL) != HF_OK || (int)result.messages_count < all) c->wrong++;
         hf_op search = {.op = "search", .query = T("hello"), .limit = 1000};
         if (hf_exec(c->store, &search, &result, NULL) != HF_OK || (int)result.hits_count < all) c->wrong++;
-    }
+    } while (atomic_load(&c->ended) < WRITERS);
     hf_result_free(&result);
     return NULL;
 }
