@@ -4,7 +4,10 @@
  * it should, names it, and leaves nothing behind: neither rows nor a damaged file nor a spent budget nor a change in
  * what other layers see.
  *
- *   run_hostile FOLDER [--trace] [SCRIPT…]
+ *   run_hostile FOLDER [--trace|--explain] [SCRIPT…]
+ *
+ * With --trace the host listens to each op; with --explain the attacks are dry runs, of which nothing may be left. What
+ * is told of a script that was contained: the memory, and the time that its slowest op took.
  *
  * The first line of a script says what it tries, the second what is expected:
  *
@@ -78,7 +81,7 @@ static const char copier[] =
 
 typedef struct script {
     char path[512], name[64], codes[128], then[32], config[256];
-    bool load, any, trace;
+    bool load, any, trace, explain;
     hf_options options;
 } script;
 
@@ -126,6 +129,7 @@ static bool is_among(const char *list, const char *word) {
 /* ---- The store --------------------------------------------------------------------------------- */
 
 static size_t logged;
+static int64_t slowest; /* ms */
 
 static void take_log(void *data, hf_level level, const char *layer, const char *message, hf_text fields) {
     (void)data, (void)level, (void)layer;
@@ -145,18 +149,66 @@ static void use(hf_store *store, const char *name, const char *source) {
         fail("%s: %s", name, err.message);
 }
 
+/* The member of the error that ends an explanation; "" where it has none. */
+static void read_member(hf_text error, const char *name, char *out, size_t size) {
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_open(":memory:", &db) != SQLITE_OK ||
+        sqlite3_prepare_v2(db, "SELECT json_extract(?1, '$.' || ?2)", -1, &stmt, NULL) != SQLITE_OK ||
+        sqlite3_bind_text(stmt, 1, error.data, (int)error.size, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_bind_text(stmt, 2, name, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW)
+        fail("the error of an explanation: %s", sqlite3_errmsg(db));
+    const char *found = (const char *)sqlite3_column_text(stmt, 0);
+    snprintf(out, size, "%s", found != NULL ? found : "");
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+}
+
+/* A dry run of the add, with the error that it would have had. */
+static int explain(hf_store *store, const hf_op *op, hf_error *err) {
+    static const char outcome[] = "\"outcome\":\"error\"", head[] = "],\"error\":{\"code\"";
+    char json[256];
+    hf_json told;
+    snprintf(json, sizeof json,
+             "{\"op\":\"add\",\"conversationId\":\"c1\",\"role\":\"user\",\"messageId\":\"%s\",\"content\":"
+             "\"%s\"}",
+             op->message_id.data, op->content.data);
+    int rc = hf_explain_json(store, hf_text_of(json), &told, err);
+    if (rc != HF_OK) return rc;
+    const char *at = strstr(told.data, outcome), *end = told.data + told.size - 1;
+    if (at != NULL && at - told.data < 64) {
+        for (at = end - sizeof head; strncmp(at, head, sizeof head - 1) != 0; at--)
+            if (at == told.data) fail("an explanation without its error");
+        at += strlen("],\"error\":");
+        hf_text error = {at, (size_t)(end - at)};
+        read_member(error, "code", err->name, sizeof err->name);
+        read_member(error, "layer", err->layer, sizeof err->layer);
+        read_member(error, "message", err->message, sizeof err->message);
+        rc = HF_LAYER;
+    }
+    hf_json_free(&told);
+    return rc;
+}
+
+/* Notes what was begun then as done; it may have taken too long. */
+static void note_time(const char *what, int64_t begun) {
+    int64_t took = now_ms() - begun;
+    if (took > slowest) slowest = took;
+    if (took > MOST_MS) fail("%s took %lld ms", what, (long long)took);
+}
+
 /* Runs an op; the name of its code is in err->name. */
 static void run(hf_store *store, hf_op op, hf_error *err) {
     memset(err, 0, sizeof *err);
+    bool attack = op.content.data != NULL && strcmp(op.content.data, "attack") == 0;
     op.conversation_id = hf_text_of("c1");
     if (strcmp(op.op, "add") == 0) op.role = hf_text_of("user");
     if (strcmp(op.op, "update") == 0 || strcmp(op.op, "get") == 0) op.conversation_id = (hf_text){NULL, 0};
     int64_t begun = now_ms();
     logged = 0;
-    int rc = hf_exec(store, &op, NULL, err);
-    int64_t took = now_ms() - begun;
+    int rc = running->explain && attack ? explain(store, &op, err) : hf_exec(store, &op, NULL, err);
     if (rc == HF_OK) snprintf(err->name, sizeof err->name, "ok");
-    if (took > MOST_MS) fail("%s took %lld ms (%s)", op.op, (long long)took, err->name);
+    note_time(op.op, begun);
     if (logged > MOST_LOGGED) fail("%zu bytes went to the log", logged);
     for (const char *c = err->message; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20) fail("a control byte is in the message");
@@ -213,7 +265,7 @@ static void *contain(void *data) {
     hf_text config = s->config[0] != '\0' ? hf_text_of(s->config) : (hf_text){NULL, 0};
     int rc = hf_use_file(store, s->path, config, &err);
     if (rc == HF_OK) snprintf(err.name, sizeof err.name, "ok");
-    if (now_ms() - begun > MOST_MS) fail("it took %lld ms to load", (long long)(now_ms() - begun));
+    note_time("its loading", begun);
     check_error(s, "at load", s->load ? s->codes : "ok", &err);
     use(store, "witness-inner", witness);
     use(store, "copier", copier);
@@ -221,20 +273,22 @@ static void *contain(void *data) {
     expect_ok(store, "before", (hf_op){.op = "createConversation"});
     expect_ok(store, "before", add("m0", "calm"));
     bool stored = true;
+    int expected = 1;
     if (!s->load) {
         run(store, add("m1", "attack"), &err);
         check_error(s, "the attack", s->codes, &err);
         stored = strcmp(err.name, "ok") == 0;
+        if (stored && s->explain) expected--;
     }
     expect_ok(store, "an op without the layer",
               (hf_op){.op = "update", .message_id = hf_text_of("m0"), .updates = hf_text_of("{\"a\":1}")});
     run(store, add("m2", "calm"), &err);
     check_error(s, "the next op", s->then, &err);
-    int expected = 1 + (!s->load && stored) + (strcmp(err.name, "ok") == 0);
+    expected += (!s->load && stored) + (strcmp(err.name, "ok") == 0);
     if (!s->load && !stored) {
         run(store, add("m3", "attack"), &err);
         check_error(s, "the second attack", strcmp(s->then, "ok") == 0 ? s->codes : s->then, &err);
-        expected += strcmp(err.name, "ok") == 0;
+        expected += !s->explain && strcmp(err.name, "ok") == 0;
     }
     expect_ok(store, "in the end",
               (hf_op){.op = "update", .message_id = hf_text_of("m0"), .updates = hf_text_of("{\"b\":2}")});
@@ -247,7 +301,7 @@ static void *contain(void *data) {
     ask_file(path, "SELECT count(*) FROM messages", answer, sizeof answer);
     if ((int)strtol(answer, NULL, 10) != expected)
         fail("%d messages were expected, found %s", expected, answer);
-    printf("ok %s (%ld MiB)\n", s->name, peak - base);
+    printf("ok %s (%ld MiB, %lld ms)\n", s->name, peak - base, (long long)slowest);
     fflush(stdout);
     char command[80];
     snprintf(command, sizeof command, "rm -r %s", folder);
@@ -341,9 +395,10 @@ int main(int count, char **arguments) {
     struct dirent **files;
     int found = scandir(arguments[1], &files, is_script, alphasort), scripts = 0, failures = 0, first = 2;
     bool trace = count > 2 && strcmp(arguments[2], "--trace") == 0;
-    if (trace) first++;
+    bool explained = count > 2 && strcmp(arguments[2], "--explain") == 0;
+    if (trace || explained) first++;
     for (int i = 0; i < found; i++) {
-        script s = {.trace = trace};
+        script s = {.trace = trace, .explain = explained};
         snprintf(s.path, sizeof s.path, "%s/%s", arguments[1], files[i]->d_name);
         snprintf(s.name, sizeof s.name, "%.*s", (int)strlen(files[i]->d_name) - 4, files[i]->d_name);
         free(files[i]);
