@@ -127,13 +127,15 @@ static bool is_crowded(const hf__budget *budget, const void *memory, size_t kind
 }
 
 /* Lua collects its garbage and asks once more; only then has a script gone too far. The buffers of Lua's library
- * never ask again. */
+ * never ask again. Where a budget is spent, a function of the library may still be at work, which no instruction ends:
+ * it ends here, once it has been given a little. */
 static bool is_refused(hf__budget *budget, const void *memory, size_t kind, size_t more, size_t size) {
     bool again = budget->refusal.open && budget->refusal.memory == memory && budget->refusal.size == size;
     if (budget->refusal.open && !again) spend(budget, HF_MEMORY);
     bool crowded = is_crowded(budget, memory, kind, size);
+    bool late = budget->spent != HF_OK && budget->allocated + more >= ALLOCATION_STEP;
     budget->refusal.open = false;
-    if (!crowded && more <= hf__budget_left(budget)) return false;
+    if (!crowded && !late && more <= hf__budget_left(budget)) return false;
     if (budget->spent == HF_OK) budget->crowded = crowded;
     if (again || budget->spent != HF_OK) {
         spend(budget, HF_MEMORY);

@@ -38,9 +38,9 @@ static int l_original_text(lua_State *L) {
     return results;
 }
 
-/* Charged by what it is given. */
+/* Charged by what it is given: a text may also stand for a number, after as many zeros as a script likes. */
 static int l_takes(lua_State *L) {
-    size_t work = 1;
+    size_t work = (size_t)lua_gettop(L) + 1;
     for (int i = lua_gettop(L); i > 0; i--)
         if (lua_type(L, i) == LUA_TSTRING) work += lua_rawlen(L, i) / BYTES;
     l_budget_charge(L, budget_of(L), work);
@@ -176,7 +176,13 @@ static int l_less(lua_State *L) {
 static int l_sort(lua_State *L) {
     size_t count = l_check_plain(L, 1);
     l_budget_charge(L, budget_of(L), count);
-    if (!lua_isnoneornil(L, 2)) return l_original(L);
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) {
+        bool bare = lua_iscfunction(L, 2) && lua_getupvalue(L, 2, 1) == NULL;
+        if (bare) lua_pushcclosure(L, l_takes, 1); /* it is called from C, where nothing counts */
+        lua_settop(L, 2);
+        return l_original(L);
+    }
     bool quick = count <= 1000;
     for (size_t i = 1; i <= count && quick; i++) {
         quick = lua_rawgeti(L, 1, (lua_Integer)i) != LUA_TSTRING || lua_rawlen(L, -1) <= 1000;
@@ -303,12 +309,14 @@ static const struct {
     {"xpcall", l_xpcall},
     {"getmetatable", l_getmetatable},
     {"setmetatable", l_setmetatable},
+    {"math.max", l_takes},
+    {"math.min", l_takes},
     {"string.find", l_pattern_find},
     {"string.match", l_pattern_match},
     {"string.gmatch", l_pattern_gmatch},
     {"string.gsub", l_pattern_gsub},
     {"string.byte", l_gives},
-    {"string.char", l_gives},
+    {"string.char", l_takes},
     {"string.format", l_takes},
     {"string.lower", l_takes_text},
     {"string.pack", l_takes},
@@ -325,7 +333,7 @@ static const struct {
     {"table.remove", l_remove},
     {"table.sort", l_sort},
     {"table.unpack", l_unpack},
-    {"utf8.char", l_gives},
+    {"utf8.char", l_takes},
     {"utf8.codepoint", l_gives},
     {"utf8.len", l_takes},
     {"utf8.offset", l_offset},
