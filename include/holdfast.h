@@ -455,7 +455,7 @@ typedef struct hf_options {
     /* Budgets of scripts in the sandbox. Time and instructions are for each op, inside a batch for each of its
      * ops, and count what runs in Lua, not the terminal or waiting; memory is for all scripts of the store, above
      * what the op itself brings, and those that wait for a commit with it. An op that goes past one fails with
-     * HF_TIMEOUT or HF_MEMORY and is undone. A script's ctx:exec is charged as instructions, by its size and time. A
+     * HF_TIMEOUT or HF_MEMORY and is undone. A script's ctx:exec is charged as instructions, by its size and work. A
      * layer that keeps most of the memory after a breach is stopped until hf_reload, so that the others go on. */
     int64_t max_lua_ms;           /* default 1000 */
     int64_t max_lua_instructions; /* default 100,000,000 */

@@ -61,8 +61,16 @@ int64_t hf__now(void *unused) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int64_t hf__monotonic_ns(void) {
+static int64_t read_clock(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t hf__monotonic_ns(void) {
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t hf__worked_ns(void) {
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }

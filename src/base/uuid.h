@@ -21,7 +21,8 @@ void hf__uuid_make(hf__uuid_source *source, int64_t now_ms, const unsigned char 
 int hf__random(void *unused, void *bytes, size_t size);
 int64_t hf__now(void *unused);
 
-/* The monotonic clock, in ns. */
+/* The monotonic clock, and the time that the calling thread has worked, in ns. */
 int64_t hf__monotonic_ns(void);
+int64_t hf__worked_ns(void);
 
 #endif

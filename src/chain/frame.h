@@ -31,6 +31,7 @@ typedef struct hf__frame {
         batch_from; /* the position at which the ops of a batch begin: below the layer that made it, if any */
     hf__trace *trace; /* NULL: nobody listens */
     bool dry_run;
+    bool failed;         /* what a layer in Lua gave down has failed: it may try again and again */
     hf__visit *visits;   /* one for each state that it has entered */
     bool checked;        /* the answer that came up last is as the terminal gave it */
     hf_result answer;    /* the last one that came up into a state, until it goes on as it was, */

@@ -179,10 +179,10 @@ static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const 
 /* ---- Downwards --------------------------------------------------------------------------------- */
 
 /* The terminal's time is no script's, but a script must not keep the terminal at work for ever: each op that it gives
- * down costs it instructions, by the bytes it bears, and where it was the script's own idea, by the time it takes, as if
- * that were a tenth of a second at most: waiting once is no breach. */
+ * down costs it instructions, by the bytes it bears, and where it was the script's own idea, or one failed before, by the
+ * work that it took: waiting for a lock or a disk is none. */
 #define DESCENT_COST 1000
-#define MOST_US_CHARGED 100000
+#define NS_CHARGED 10 /* as one instruction */
 
 typedef struct descent {
     hf__call *call;
@@ -238,17 +238,16 @@ static int l_descend_protected(lua_State *L) {
     }
     hf__budget_pause(visit->vm->budget);
     bool nested = frame->depth > 0; /* the op, or one around it, came from ctx:exec */
-    int64_t begun = nested ? hf__monotonic_ns() : 0;
+    bool charged = nested || frame->failed;
+    int64_t before = charged ? hf__worked_ns() : 0;
     int rc = hf__frame_descend(frame, way->call->position + 1, def, &hop->op, &hop->result, &err);
-    int64_t us = nested ? (hf__monotonic_ns() - begun) / 1000 : 0;
+    int64_t work = charged ? hf__worked_ns() - before : 0;
     if (nested || rc != HF_OK)
         hf__budget_resume(visit->vm->budget);
     else
         hf__budget_resume_unread(visit->vm->budget); /* next succeeds but once */
-    if (nested)
-        l_budget_charge(L, visit->vm->budget, (size_t)(us < MOST_US_CHARGED ? us : MOST_US_CHARGED) * 20);
-    else
-        hf__budget_grant(visit->vm->budget); /* what the op itself brings */
+    if (charged) l_budget_charge(L, visit->vm->budget, (size_t)work / NS_CHARGED);
+    if (!nested) hf__budget_grant(visit->vm->budget); /* what the op itself brings */
     if (rc != HF_OK) {
         hf__error_about(&err, &hop->op);
         return l_throw(L, &err);
@@ -313,6 +312,7 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     frame->depth = depth;
     frame->batch_from = batch_from;
     if (status != LUA_OK) {
+        frame->failed = true;
         if (step != NULL) hf__trace_end(frame->trace, step, l_code(L));
         hf__transaction_undo(frame->txn, mark);
         visit->after_count = after_count; /* what waited for the commit is undone as well */
