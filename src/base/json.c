@@ -10,7 +10,6 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/json_guard.h"
@@ -62,27 +61,6 @@ static const char *member_start(const hf__value *map, const hf__value *previous)
     return c;
 }
 
-static int compare_keys(const hf__value *a, const hf__value *b) {
-    size_t shorter = a->key.size < b->key.size ? a->key.size : b->key.size;
-    int order = memcmp(a->key.data, b->key.data, shorter);
-    return order != 0 ? order : (a->key.size > b->key.size) - (a->key.size < b->key.size);
-}
-
-static int by_key(const void *a, const void *b) {
-    return compare_keys(*(const hf__value *const *)a, *(const hf__value *const *)b);
-}
-
-/* The members of a map in the order of their keys; NULL where memory ran out. */
-static const hf__value **sorted(hf__arena *arena, const hf__value *map) {
-    const hf__value **members = hf__arena_array(arena, map->is.items.count, sizeof *members);
-    if (members == NULL) return NULL;
-    size_t count = 0;
-    for (const hf__value *item = map->is.items.first; item != NULL; item = item->next)
-        members[count++] = item;
-    qsort(members, count, sizeof *members, by_key);
-    return members;
-}
-
 static int refuse_duplicate(const reader *r, const hf__value *map, const hf__value *member) {
     const hf__value *previous = map->is.items.first;
     while (previous->next != member)
@@ -97,14 +75,15 @@ static int check_keys(const reader *r, const hf__value *map) {
     if (map->is.items.count <= FEW_KEYS) {
         for (const hf__value *b = map->is.items.first; b != NULL; b = b->next)
             for (const hf__value *a = map->is.items.first; a != b; a = a->next)
-                if (compare_keys(a, b) == 0) return refuse_duplicate(r, map, b);
+                if (hf__value_compare_keys(a, b) == 0) return refuse_duplicate(r, map, b);
         return HF_OK;
     }
-    const hf__value **members = sorted(r->arena, map);
+    const hf__value **members = hf__value_sorted(r->arena, map);
     if (members == NULL) return hf__fail_memory(r->err);
     for (size_t i = 1; i < map->is.items.count; i++) {
         const hf__value *a = members[i - 1], *b = members[i];
-        if (compare_keys(a, b) == 0) return refuse_duplicate(r, map, a->raw.data > b->raw.data ? a : b);
+        if (hf__value_compare_keys(a, b) == 0)
+            return refuse_duplicate(r, map, a->raw.data > b->raw.data ? a : b);
     }
     return HF_OK;
 }
@@ -212,22 +191,18 @@ int hf__json_check_object(hf_text json, size_t max_depth, hf_error *err) {
 
 /* ---- Merging ----------------------------------------------------------------------------------- */
 
-static const hf__value *find(const hf__value **members, size_t count, const hf__value *like) {
-    const hf__value **place = bsearch(&like, members, count, sizeof *members, by_key);
-    return place != NULL ? *place : NULL;
-}
-
 /* Copies `base` from its start to the end of its last member, with other values where `updates` has them, then
  * the new members, then the end of `base`. */
 static int merge(hf__buf *buf, hf__arena *arena, const hf__value *base, const hf__value *updates,
                  hf_error *err) {
-    const hf__value **base_members = sorted(arena, base), **update_members = sorted(arena, updates);
+    const hf__value **base_members = hf__value_sorted(arena, base);
+    const hf__value **update_members = hf__value_sorted(arena, updates);
     if (base_members == NULL || update_members == NULL) return hf__fail_memory(err);
     size_t base_count = base->is.items.count, update_count = updates->is.items.count;
 
     const char *done = base->raw.data, *end = done + base->raw.size;
     for (const hf__value *item = base->is.items.first; item != NULL; item = item->next) {
-        const hf__value *update = find(update_members, update_count, item);
+        const hf__value *update = hf__value_find(update_members, update_count, item);
         hf__buf_text(buf, text_to(done, item->raw.data));
         hf__buf_text(buf, update != NULL ? update->raw : item->raw);
         done = item->raw.data + item->raw.size;
@@ -237,7 +212,7 @@ static int merge(hf__buf *buf, hf__arena *arena, const hf__value *base, const hf
     bool first = base_count == 0;
     const hf__value *previous = NULL;
     for (const hf__value *item = updates->is.items.first; item != NULL; previous = item, item = item->next) {
-        if (find(base_members, base_count, item) != NULL) continue;
+        if (hf__value_find(base_members, base_count, item) != NULL) continue;
         if (!first) hf__buf_char(buf, ',');
         first = false;
         hf__buf_text(buf, text_to(member_start(updates, previous), item->raw.data + item->raw.size));

@@ -2,6 +2,7 @@
 #include "base/value.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static bool text_equal(hf_text a, hf_text b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
@@ -34,6 +35,31 @@ static const hf__value *find_from(const hf__value *map, const hf__value *start, 
 
 const hf__value *hf__value_get(const hf__value *map, const char *key) {
     return map->type == HF__MAP ? find_from(map, map->is.items.first, hf_text_of(key)) : NULL;
+}
+
+int hf__value_compare_keys(const hf__value *a, const hf__value *b) {
+    size_t shorter = a->key.size < b->key.size ? a->key.size : b->key.size;
+    int order = memcmp(a->key.data, b->key.data, shorter);
+    return order != 0 ? order : (a->key.size > b->key.size) - (a->key.size < b->key.size);
+}
+
+static int by_key(const void *a, const void *b) {
+    return hf__value_compare_keys(*(const hf__value *const *)a, *(const hf__value *const *)b);
+}
+
+const hf__value **hf__value_sorted(hf__arena *arena, const hf__value *map) {
+    const hf__value **items = hf__arena_array(arena, map->is.items.count, sizeof *items);
+    if (items == NULL) return NULL;
+    size_t count = 0;
+    for (const hf__value *item = map->is.items.first; item != NULL; item = item->next)
+        items[count++] = item;
+    qsort(items, count, sizeof *items, by_key);
+    return items;
+}
+
+const hf__value *hf__value_find(const hf__value **sorted, size_t count, const hf__value *like) {
+    const hf__value **place = bsearch(&like, sorted, count, sizeof *sorted, by_key);
+    return place != NULL ? *place : NULL;
 }
 
 static bool maps_equal(const hf__value *a, const hf__value *b) {

@@ -42,6 +42,14 @@ void hf__value_append(hf__value *parent, hf__value *item);
 /* The item of a map under `key`, or NULL. */
 const hf__value *hf__value_get(const hf__value *map, const char *key);
 
+/* The items of a map in the order of their keys, in the arena; NULL where memory ran out. And the one among them with
+ * the key of `like`, or NULL. */
+const hf__value **hf__value_sorted(hf__arena *arena, const hf__value *map);
+const hf__value *hf__value_find(const hf__value **sorted, size_t count, const hf__value *like);
+
+/* How the keys of two items are ordered: below, at or above 0. */
+int hf__value_compare_keys(const hf__value *a, const hf__value *b);
+
 /* Whether two values are the same: maps in any order, lists in order, integers apart from reals. */
 bool hf__value_equal(const hf__value *a, const hf__value *b);
 

@@ -82,37 +82,52 @@ static void write_change(hf__buf *buf, const path *at, const hf__value *before, 
     hf__buf_free(&name);
 }
 
-/* Maps and lists of equal length are compared within; anything else as a whole. */
-static void write_changes(hf__buf *buf, const path *at, const hf__value *before, const hf__value *after) {
-    if (hf__value_equal(before, after)) return;
-    bool lists = before->type == HF__LIST && after->type == HF__LIST &&
-                 before->is.items.count == after->is.items.count;
-    if (lists) {
-        path inner = {.outer = at};
-        const hf__value *other = after->is.items.first;
-        for (const hf__value *item = before->is.items.first; item != NULL;
-             item = item->next, other = other->next) {
-            inner.position++;
-            write_changes(buf, &inner, item, other);
-        }
-        return;
+static void write_changes(hf__buf *buf, hf__arena *arena, const path *at, const hf__value *before,
+                          const hf__value *after);
+
+static void write_list_changes(hf__buf *buf, hf__arena *arena, const path *at, const hf__value *before,
+                               const hf__value *after) {
+    path inner = {.outer = at};
+    const hf__value *other = after->is.items.first;
+    for (const hf__value *item = before->is.items.first; item != NULL;
+         item = item->next, other = other->next) {
+        inner.position++;
+        write_changes(buf, arena, &inner, item, other);
     }
-    if (before->type != HF__MAP || after->type != HF__MAP) {
-        write_change(buf, at, before, after);
+}
+
+static void write_map_changes(hf__buf *buf, hf__arena *arena, const path *at, const hf__value *before,
+                              const hf__value *after) {
+    const hf__value **olds = hf__value_sorted(arena, before), **news = hf__value_sorted(arena, after);
+    if (olds == NULL || news == NULL) {
+        buf->state = HF__BUF_NO_MEMORY;
         return;
     }
     for (const hf__value *item = before->is.items.first; item != NULL; item = item->next) {
         path inner = {.outer = at, .key = item->key};
-        const hf__value *other = hf__value_get(after, item->key.data);
+        const hf__value *other = hf__value_find(news, after->is.items.count, item);
         if (other != NULL)
-            write_changes(buf, &inner, item, other);
+            write_changes(buf, arena, &inner, item, other);
         else
             write_change(buf, &inner, item, NULL);
     }
     for (const hf__value *item = after->is.items.first; item != NULL; item = item->next) {
         path inner = {.outer = at, .key = item->key};
-        if (hf__value_get(before, item->key.data) == NULL) write_change(buf, &inner, NULL, item);
+        if (hf__value_find(olds, before->is.items.count, item) == NULL) write_change(buf, &inner, NULL, item);
     }
+}
+
+/* Maps and lists of equal length are compared within; anything else as a whole. */
+static void write_changes(hf__buf *buf, hf__arena *arena, const path *at, const hf__value *before,
+                          const hf__value *after) {
+    if (hf__value_equal(before, after)) return;
+    if (before->type == HF__LIST && after->type == HF__LIST &&
+        before->is.items.count == after->is.items.count)
+        write_list_changes(buf, arena, at, before, after);
+    else if (before->type == HF__MAP && after->type == HF__MAP)
+        write_map_changes(buf, arena, at, before, after);
+    else
+        write_change(buf, at, before, after);
 }
 
 static void write_difference(hf__buf *buf, const char *key, hf_text before, hf_text after) {
@@ -124,7 +139,7 @@ static void write_difference(hf__buf *buf, const char *key, hf_text before, hf_t
         hf__json_parse(&arena, before, 500, &old, NULL) == HF_OK &&
         hf__json_parse(&arena, after, 500, &new, NULL) == HF_OK) {
         path root = {0};
-        write_changes(buf, &root, old, new);
+        write_changes(buf, &arena, &root, old, new);
     }
     hf__buf_char(buf, ']');
     hf__arena_free(&arena);
