@@ -96,12 +96,35 @@ void hf__arena_adopt(hf__arena *to, hf__arena *from) {
     *from = (hf__arena){0};
 }
 
-void hf__arena_free(hf__arena *arena) {
-    while (arena->newest != NULL) {
-        block *newest = arena->newest;
-        arena->newest = newest->older;
-        hf__free(newest);
+/* Gives back the blocks from `*place` on that come before `stop`. */
+static void free_until(block **place, const block *stop) {
+    while (*place != stop) {
+        block *older = (*place)->older;
+        hf__free(*place);
+        *place = older;
     }
+}
+
+hf__arena_mark hf__arena_here(const hf__arena *arena) {
+    hf__arena_mark mark = {.newest = arena->newest, .size = arena->size};
+    if (mark.newest != NULL) {
+        mark.older = mark.newest->older;
+        mark.used = mark.newest->used;
+    }
+    return mark;
+}
+
+void hf__arena_cut(hf__arena *arena, hf__arena_mark mark) {
+    free_until(&arena->newest, mark.newest);
+    if (mark.newest != NULL) {
+        free_until(&mark.newest->older, mark.older); /* blocks apart came behind it */
+        mark.newest->used = mark.used;
+    }
+    arena->size = mark.size;
+}
+
+void hf__arena_free(hf__arena *arena) {
+    free_until(&arena->newest, NULL);
     arena->size = 0;
 }
 

@@ -22,6 +22,14 @@ void *hf__arena_array(hf__arena *arena, size_t count, size_t size);
 /* A copy of `text` that ends in NUL; absent where `text` is absent or memory ran out. */
 hf_text hf__arena_text(hf__arena *arena, hf_text text);
 
+/* How far an arena has come, and back to there: what was taken since is given back. Not across hf__arena_adopt. */
+typedef struct hf__arena_mark {
+    struct hf__block *newest, *older;
+    size_t used, size;
+} hf__arena_mark;
+hf__arena_mark hf__arena_here(const hf__arena *arena);
+void hf__arena_cut(hf__arena *arena, hf__arena_mark mark);
+
 /* Hands every block of `from` over to `to`. */
 void hf__arena_adopt(hf__arena *to, hf__arena *from);
 

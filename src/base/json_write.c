@@ -10,6 +10,7 @@ void hf__json_write_text(hf__buf *buf, hf_text text) {
     static const char short_escapes[0x20] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
     };
+    static const char digits[] = "0123456789abcdef";
     hf__buf_char(buf, '"');
     size_t done = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -18,12 +19,9 @@ void hf__json_write_text(hf__buf *buf, hf_text text) {
         hf__buf_add(buf, text.data + done, i - done);
         done = i + 1;
         char letter = c >= 0x20 ? (char)c : short_escapes[c];
-        char escape[8];
-        if (letter != '\0')
-            snprintf(escape, sizeof escape, "\\%c", letter);
-        else
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-        hf__buf_string(buf, escape);
+        const char escape[6] = {'\\',          letter != '\0' ? letter : 'u', '0', '0', digits[c >> 4],
+                                digits[c & 15]};
+        hf__buf_add(buf, escape, letter != '\0' ? 2 : sizeof escape);
     }
     hf__buf_add(buf, text.data + done, text.size - done);
     hf__buf_char(buf, '"');

@@ -244,7 +244,15 @@ static hf_text l_object(lua_State *L, reading *r, const hf__field *field) {
     if (lua_type(L, -1) != LUA_TTABLE) l_misfit(L, r, field);
     char what[96];
     snprintf(what, sizeof what, "field \"%s\" of the %s", field->name, r->kind);
-    return l_text(L, r, l_read_object(L, -1, r->arena, r->limits, r->code, what));
+    hf__arena_mark mark = hf__arena_here(r->arena);
+    hf_text text = l_read_object(L, -1, r->arena, r->limits, r->code, what);
+    if (r->copy != NULL) {
+        text = l_text(L, r, text);
+        hf__arena_cut(r->arena, mark);
+    } else {
+        l_take(L, r, text.size);
+    }
+    return text;
 }
 
 /* The length of the list on the top, bounded before anything is allocated for it. */

@@ -45,7 +45,7 @@ void l_push_json(lua_State *L, hf__arena *arena, hf_text json);
 void l_push_object(lua_State *L, hf__arena *arena, hf_text json);
 
 /* The JSON text of the table at `index`, which must be an object: the very bytes it was decoded from where it
- * still says the same. Lives in `arena`, or as long as the table. */
+ * still says the same. It alone is left in the arena. */
 hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_code code,
                       const char *what);
 

@@ -291,13 +291,18 @@ hf__value *l_read_value(lua_State *L, int index, hf__arena *arena, size_t memory
     return l_read_any(L, lua_absindex(L, index), &r);
 }
 
-/* The value's JSON, in the arena. Nothing of C's own is held while Lua is asked for anything. */
-static hf_text l_write_value(lua_State *L, const hf__value *value, hf__arena *arena, const char *what) {
+/* The value's JSON, of at most so many bytes (0: any), which alone is left of what came into the arena since the mark.
+ * Nothing of C's own is held while Lua is asked for anything. */
+static hf_text l_write_value(lua_State *L, const hf__value *value, hf__arena *arena, hf__arena_mark mark,
+                             size_t bytes, const char *what) {
     hf__buf buf;
     hf_error err;
-    hf__buf_init(&buf, 0);
+    hf__buf_init(&buf, bytes);
     hf__json_write(&buf, value);
     int rc = hf__buf_check(&buf, what, &err);
+    if (buf.state == HF__BUF_TOO_LONG)
+        rc = hf__fail(&err, HF_MEMORY, "%s: takes more memory than there is", what);
+    hf__arena_cut(arena, mark);
     hf_text text = {0};
     if (rc == HF_OK) text = hf__arena_text(arena, hf__buf_view(&buf));
     if (rc == HF_OK && text.data == NULL) rc = hf__fail_memory(&err);
@@ -344,6 +349,7 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
     index = lua_absindex(L, index);
     luaL_checkstack(L, 6, NULL);
     hf_text origin = origin_of(L, index);
+    hf__arena_mark mark = hf__arena_here(arena);
     reading r = {.arena = arena,
                  .depth = limits->depth,
                  .bytes = limits->metadata,
@@ -361,9 +367,14 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
     const hf__value *before;
     if (origin.data != NULL && hf__json_parse(arena, origin, 500, &before, &err) == HF_OK) {
         l_sort_maps(L, (hf__value *)before, arena);
-        if (hf__value_equal(before, value)) return origin;
+        if (hf__value_equal(before, value)) {
+            hf__arena_cut(arena, mark);
+            origin = hf__arena_text(arena, origin);
+            if (origin.data == NULL) l_throwf(L, HF_MEMORY, "%s: out of memory", what);
+            return origin;
+        }
     }
-    return l_write_value(L, value, arena, what);
+    return l_write_value(L, value, arena, mark, 0, what);
 }
 
 hf_text l_read_text_of(lua_State *L, int index, hf__arena *arena, size_t depth, size_t bytes,
@@ -376,5 +387,8 @@ hf_text l_read_text_of(lua_State *L, int index, hf__arena *arena, size_t depth, 
                  .what = what,
                  .budget = budget,
                  .memory = hf__budget_left(budget)};
-    return l_write_value(L, l_read_any(L, lua_absindex(L, index), &r), arena, what);
+    hf__arena_mark mark = hf__arena_here(arena);
+    const hf__value *value = l_read_any(L, lua_absindex(L, index), &r);
+    size_t left = hf__budget_left(budget); /* it is to become a text of Lua's */
+    return l_write_value(L, value, arena, mark, left > 0 ? left : 1, what);
 }

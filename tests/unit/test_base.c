@@ -142,6 +142,29 @@ static void test_a_big_request_leaves_the_room_of_the_newest_block(void **state)
     hf__arena_free(&arena);
 }
 
+static void test_an_arena_goes_back_to_a_mark(void **state) {
+    (void)state;
+    static const size_t before[] = {0, 100, 1000, 3000, 200000};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        hf__arena arena = {0};
+        char *kept = before[i] > 0 ? hf__arena_alloc(&arena, before[i]) : NULL;
+        if (kept != NULL) memset(kept, 'k', before[i]);
+        hf__arena_mark mark = hf__arena_here(&arena);
+        size_t size = arena.size;
+        for (int round = 0; round < 3; round++) {
+            for (size_t taken = 1; taken < 300000; taken = taken * 3 + 1)
+                memset(hf__arena_alloc(&arena, taken), 'x', taken);
+            hf__arena_cut(&arena, mark);
+            assert_int_equal(arena.size, size);
+            assert_ptr_equal(arena.newest, mark.newest);
+        }
+        for (size_t k = 0; k < before[i]; k++)
+            assert_int_equal(kept[k], 'k');
+        assert_non_null(hf__arena_alloc(&arena, 500));
+        hf__arena_free(&arena);
+    }
+}
+
 static void test_an_arena_refuses_absurd_sizes(void **state) {
     (void)state;
     hf__arena arena = {0};
@@ -505,6 +528,7 @@ int main(void) {
         cmocka_unit_test(test_arena_memory_is_zeroed_aligned_and_apart),
         cmocka_unit_test(test_a_small_use_of_an_arena_is_one_allocation),
         cmocka_unit_test(test_a_big_request_leaves_the_room_of_the_newest_block),
+        cmocka_unit_test(test_an_arena_goes_back_to_a_mark),
         cmocka_unit_test(test_an_arena_refuses_absurd_sizes),
         cmocka_unit_test(test_an_arena_copies_text_with_a_nul_behind),
         cmocka_unit_test(test_an_arena_takes_over_the_blocks_of_another),
