@@ -54,6 +54,11 @@ void hf__trace_error_below(hf__trace *trace, const char *code) {
     snprintf(trace->open->below_code, sizeof trace->open->below_code, "%s", code);
 }
 
+/* For a text that has room among those that are kept. */
+static void begin_text(const hf__trace *trace, hf__buf *buf) {
+    hf__buf_init(buf, MOST_KEPT - trace->arena.size + 1);
+}
+
 static hf_text keep(hf__trace *trace, hf__buf *buf) {
     hf_text text = {0};
     if (buf->state == HF__BUF_OK) text = hf__arena_text(&trace->arena, hf__buf_view(buf));
@@ -64,7 +69,7 @@ static hf_text keep(hf__trace *trace, hf__buf *buf) {
 hf_text hf__trace_op(hf__trace *trace, const hf_op *op) {
     if (is_full(trace)) return (hf_text){0};
     hf__buf buf;
-    hf__buf_init(&buf, 0);
+    begin_text(trace, &buf);
     hf__op_to_json(&buf, op);
     return keep(trace, &buf);
 }
@@ -72,7 +77,7 @@ hf_text hf__trace_op(hf__trace *trace, const hf_op *op) {
 hf_text hf__trace_result(hf__trace *trace, const hf_result *result) {
     if (is_full(trace) || result->op == NULL) return (hf_text){0};
     hf__buf buf;
-    hf__buf_init(&buf, 0);
+    begin_text(trace, &buf);
     hf__result_to_json(&buf, result);
     return keep(trace, &buf);
 }
@@ -107,8 +112,9 @@ hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
         lua_pop(L, 1);
         return (hf_text){0};
     }
+    if (is_full(trace)) return (hf_text){0};
     hf__buf buf;
-    hf__buf_init(&buf, 0);
+    begin_text(trace, &buf);
     hf__json_write(&buf, r.value);
     return keep(trace, &buf);
 }
