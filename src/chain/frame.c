@@ -325,7 +325,10 @@ void hf__frame_log_error(const hf__visit *visit, const char *what, const hf_erro
 
 /* ---- The end ----------------------------------------------------------------------------------- */
 
-/* Calls the functions of one layer that wait for the commit. */
+/* Calls the functions of one layer that wait for the commit. Each is charged for the call, and for its error: one that
+ * is of the library's runs no instruction. */
+#define CALL_COST 100
+
 static int l_call_after(lua_State *L) {
     hf__visit *visit = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, visit->after);
@@ -340,7 +343,7 @@ static int l_call_after(lua_State *L) {
             if (visit->vm->budget != NULL && visit->vm->budget->spent != HF_OK) return 0;
         }
         lua_settop(L, 2);
-        l_budget_check(L, visit->vm->budget);
+        if (own) l_budget_charge(L, visit->vm->budget, CALL_COST);
     }
     return 0;
 }
