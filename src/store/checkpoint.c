@@ -14,8 +14,9 @@
  * over. So when it is past its limit, a second pass follows whose holder begins as a writer: nobody adds to the
  * WAL, and little is left to copy. The stores of this process are held at a gate meanwhile, since they would win the
  * lock over and over; those of others wait for the lock. The next commit then starts the WAL over and cuts the file.
- * The gate is before BEGIN alone and gives way after the busy timeout: a layer of one store may call another store of
- * the same file.
+ * The gate is before BEGIN alone. It opens when the pass has ended, however slow the disk is: no writer hears of a lock
+ * that its own process holds. A layer of one store may call another store of the same file, and then wait there with
+ * the lock that the holder wants: which gives up soon.
  *
  * Writers that are faster than the disk would make the WAL grow without end as well: past HF__WAL_MOST they are held
  * until all of it was copied.
@@ -46,6 +47,7 @@
 enum {
     WRITER_WAIT_MS = 100, /* for the writer inside to end, before a pass that holds the others */
     POLL_US = 200,
+    GATE_WAIT_S = 10,   /* of a writer, then it tries its luck */
     STARVED_WAIT_S = 1, /* how often it is looked whether the reader has gone */
     LEAST_PATIENCE_MS = 5,
     MOST_PATIENCE_MS = 32,
@@ -155,8 +157,10 @@ static int copy_frames(hf__checkpointer *c) {
     return SQLITE_OK;
 }
 
+/* A rollback may lack the memory; to close needs none. */
 static void let_go(hf__checkpointer *c) {
     if (!sqlite3_get_autocommit(c->holder)) run(c->holder, HF__SQL_CREATE_ROLLBACK);
+    if (!sqlite3_get_autocommit(c->holder)) close_both(c);
 }
 
 /* Beside the writers. */
@@ -466,20 +470,16 @@ void hf__checkpointer_leave(sqlite3 *db, hf__checkpointer *c) {
     hf__free(c);
 }
 
-void hf__checkpointer_pass_gate(hf__checkpointer *c, int most_ms) {
+bool hf__checkpointer_pass_gate(hf__checkpointer *c) {
     struct timespec until;
-    if (c == NULL || !atomic_load(&c->gate)) return;
+    if (c == NULL || !atomic_load(&c->gate)) return false;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += most_ms / 1000;
-    until.tv_nsec += most_ms % 1000 * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    until.tv_sec += GATE_WAIT_S;
     pthread_mutex_lock(&c->lock);
     while (atomic_load(&c->gate))
         if (pthread_cond_timedwait(&c->opened, &c->lock, &until) == ETIMEDOUT) break;
     pthread_mutex_unlock(&c->lock);
+    return true;
 }
 
 void hf__checkpointer_look(hf__checkpointer *c, hf__checkpoints *out) {

@@ -29,8 +29,8 @@ int hf__checkpointer_join(sqlite3 *db, hf__checkpointer **out, hf_error *err);
 /* Before the connection is closed; NULL is fine. The last to leave waits for the thread to end. */
 void hf__checkpointer_leave(sqlite3 *db, hf__checkpointer *checkpointer);
 
-/* Before a writer begins; NULL is fine. Waits while writers are held, for `most_ms` at most. */
-void hf__checkpointer_pass_gate(hf__checkpointer *checkpointer, int most_ms);
+/* Before a writer begins; NULL is fine. Waits while writers are held; whether they were. */
+bool hf__checkpointer_pass_gate(hf__checkpointer *checkpointer);
 
 /* What has become of checkpoints, as far as this process knows. */
 typedef struct hf__checkpoints {

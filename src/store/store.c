@@ -46,12 +46,20 @@ static int steady(hf__store *store, hf_error *err) {
     return HF_OK;
 }
 
+/* Writers may come to be held just behind the gate. */
+static int begin_write(hf__store *store, hf_error *err) {
+    hf__checkpointer_pass_gate(store->checkpointer);
+    int code = hf__query_run(store, HF__SQL_BEGIN_WRITE, err);
+    if (code == HF_BUSY && hf__checkpointer_pass_gate(store->checkpointer))
+        code = hf__query_run(store, HF__SQL_BEGIN_WRITE, err);
+    return code;
+}
+
 static int terminal_begin(void *data, int write, hf_error *err) {
     hf__store *store = data;
     int code = steady(store, err);
     store->writing = write;
-    if (write) hf__checkpointer_pass_gate(store->checkpointer, store->options.busy_timeout_ms);
-    if (code == HF_OK) code = hf__query_run(store, write ? HF__SQL_BEGIN_WRITE : HF__SQL_BEGIN_READ, err);
+    if (code == HF_OK) code = write ? begin_write(store, err) : hf__query_run(store, HF__SQL_BEGIN_READ, err);
     if (code == HF_OK) hf__recent_begin(store, write);
     return code;
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,6 +20,7 @@ static sqlite3_vfs *real_vfs;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a store may have threads of its own */
 static long wal_bytes;
 static _Thread_local long own_writes;
+static atomic_int sync_ms;
 static struct {
     fault_kind kind;
     int rc;
@@ -42,6 +44,10 @@ long fault_vfs_failed(void) {
     long failed = plan.failed;
     pthread_mutex_unlock(&lock);
     return failed;
+}
+
+void fault_vfs_slow_syncs(int ms) {
+    atomic_store(&sync_ms, ms);
 }
 
 long fault_vfs_wal_bytes(void) {
@@ -115,6 +121,8 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size) {
 
 static int shim_sync(sqlite3_file *file, int flags) {
     (void)file, (void)flags;
+    int ms = atomic_load(&sync_ms);
+    if (ms > 0) sqlite3_sleep(ms);
     return fails(FAULT_SYNC);
 }
 

@@ -27,6 +27,9 @@ void fault_vfs_plan(fault_kind kind, int rc, long nth, long times);
 /* Ends the plan. How many calls have failed. */
 long fault_vfs_failed(void);
 
+/* From now on every sync takes so many milliseconds. */
+void fault_vfs_slow_syncs(int ms);
+
 /* The bytes that were written to WALs since it was asked last. */
 long fault_vfs_wal_bytes(void);
 

@@ -427,6 +427,16 @@ static void a_checkpointer_that_cannot_open_the_file_tries_again(void **state) {
     add_until(f, seen.passes > 0 && seen.outcome == SQLITE_OK);
 }
 
+static void a_slow_disk_makes_a_checkpoint_slow_and_no_writer_busy(void **state) {
+    fixture *f = *state;
+    f->options.busy_timeout_ms = 1;
+    fixture_close(f);
+    fixture_open(f);
+    fault_vfs_slow_syncs(100);
+    add_until(f, seen.passes > 3);
+    fault_vfs_slow_syncs(0);
+}
+
 /* What lies at the path of a file that was moved away is never touched. */
 static void a_file_in_the_place_of_one_that_was_moved_is_left_alone(void **state) {
     fixture *f = *state;
@@ -508,6 +518,7 @@ int main(void) {
         RULE(a_reader_that_has_gone_is_noticed_by_a_store_that_rests),
         RULE(a_checkpoint_that_fails_fails_no_op_and_is_told_once),
         RULE(a_checkpointer_that_cannot_open_the_file_tries_again),
+        RULE(a_slow_disk_makes_a_checkpoint_slow_and_no_writer_busy),
         RULE(a_file_in_the_place_of_one_that_was_moved_is_left_alone),
         RULE(where_there_is_no_thread_the_wal_is_bounded_all_the_same),
     };
