@@ -4,7 +4,6 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-#include "base/arena.h"
 #include "base/uuid.h"
 #include "script/marshal.h"
 #include "script/vm.h"
@@ -153,7 +152,7 @@ void *hf__budget_allocate(void *data, void *memory, size_t old_size, size_t size
     size_t kind = memory == NULL ? old_size : 0; /* Lua tells the kind of object there */
     if (memory == NULL) old_size = 0;
     if (size == 0) {
-        hf__free(memory);
+        hf__spares_resize(&budget->spares, memory, old_size, 0);
         budget->used -= old_size;
         return NULL;
     }
@@ -164,7 +163,7 @@ void *hf__budget_allocate(void *data, void *memory, size_t old_size, size_t size
             look_at_the_watch(budget);
         budget->allocated += more; /* what is done with it comes after the look */
     }
-    void *block = hf__realloc(memory, size);
+    void *block = hf__spares_resize(&budget->spares, memory, old_size, size);
     if (block == NULL) return NULL;
     budget->used += size - old_size;
     if (budget->used > HEAVY && budget->interval == HOOK_INSTRUCTIONS)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "holdfast.h"
+#include "script/spares.h"
 
 typedef struct hf__budget_limits {
     int64_t time_ns;
@@ -49,6 +50,7 @@ typedef struct hf__budget {
     size_t
         waiting;   /* bytes granted for ops that wait for a commit, and whose functions may still hold them */
     size_t logged; /* bytes that went to the log in this op */
+    hf__spares spares;
 } hf__budget;
 
 /* The most names, and other keys that are no list positions, that a table of a script has room for. Lua 5.4 moves

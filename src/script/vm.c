@@ -81,6 +81,7 @@ hf__vm *hf__vm_new(const hf__budget_limits *limits) {
 void hf__vm_free(hf__vm *vm) {
     if (vm == NULL) return;
     if (vm->L != NULL) lua_close(vm->L);
+    if (vm->memory != NULL) hf__spares_free(&vm->memory->spares);
     hf__free(vm->memory);
     hf__free(vm);
 }
