@@ -149,13 +149,14 @@ static bool is_refused(hf__budget *budget, const void *memory, size_t kind, size
 
 void *hf__budget_allocate(void *data, void *memory, size_t old_size, size_t size) {
     hf__budget *budget = data;
-    size_t kind = memory == NULL ? old_size : 0; /* Lua tells the kind of object there */
-    if (memory == NULL) old_size = 0;
     if (size == 0) {
-        hf__spares_resize(&budget->spares, memory, old_size, 0);
+        if (memory == NULL) return NULL;
         budget->used -= old_size;
+        hf__spares_give(&budget->spares, memory, old_size);
         return NULL;
     }
+    size_t kind = memory == NULL ? old_size : 0; /* Lua tells the kind of object there */
+    if (memory == NULL) old_size = 0;
     if (size > old_size && budget->running && budget->grants == 0) {
         if (is_refused(budget, memory, kind, size - old_size, size)) return NULL;
         size_t more = size - old_size;
@@ -163,7 +164,8 @@ void *hf__budget_allocate(void *data, void *memory, size_t old_size, size_t size
             look_at_the_watch(budget);
         budget->allocated += more; /* what is done with it comes after the look */
     }
-    void *block = hf__spares_resize(&budget->spares, memory, old_size, size);
+    void *block = memory == NULL ? hf__spares_take(&budget->spares, size)
+                                 : hf__spares_resize(&budget->spares, memory, old_size, size);
     if (block == NULL) return NULL;
     budget->used += size - old_size;
     if (budget->used > HEAVY && budget->interval == HOOK_INSTRUCTIONS)
