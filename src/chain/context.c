@@ -230,7 +230,7 @@ static int l_host_field(lua_State *L, hf__visit *visit) {
         lua_pop(L, 1);
         hf__hop *hop = hf__frame_take_hop(frame);
         if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
-        l_push_context(L, &hop->arena, frame->context);
+        l_push_context(L, &visit->vm->names, &hop->arena, frame->context);
         hf__frame_return_hop(frame, hop);
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, 1, 1);

@@ -226,7 +226,7 @@ static int l_descend_protected(lua_State *L) {
     }
     hf__hop *hop = hf__frame_take_hop(frame);
     if (hop == NULL) return l_throwf(L, HF_MEMORY, "out of memory");
-    if (l_is_op(L, 1, def, visit->given)) {
+    if (l_is_op(L, &visit->vm->names, 1, def, visit->given)) {
         hop->op = *visit->given;
     } else {
         l_read_op(L, 1, &hop->arena, &frame->host->limits, def, &hop->op);
@@ -254,7 +254,7 @@ static int l_descend_protected(lua_State *L) {
     }
     lua_pushliteral(L, "content");
     lua_rawget(L, 1); /* a layer below may have given the op's table a metatable */
-    l_push_result(L, &hop->arena, def, &hop->result, lua_gettop(L));
+    l_push_result(L, &visit->vm->names, &hop->arena, def, &hop->result, lua_gettop(L));
     if (!nested) {
         hf__budget_granted(visit->vm->budget);
         hf_result_free(&frame->answer);
@@ -368,12 +368,12 @@ static int l_enter(lua_State *L) {
     entry *in = lua_touserdata(L, 1);
     hf__frame *frame = in->frame;
     hf__budget_grant(in->visit->vm->budget);
-    l_push_op(L, &in->arena, in->def, in->op);
+    l_push_op(L, &in->visit->vm->names, &in->arena, in->def, in->op);
     hf__budget_granted(in->visit->vm->budget);
     l_call_layer(L, in->visit, in->position, in->def);
     in->visit->layer = in->position; /* a slip in the answer is told as this layer's */
     in->visit->op = in->def->name;
-    if (l_is_result(L, -1, in->def, &frame->answer)) {
+    if (l_is_result(L, &in->visit->vm->names, -1, in->def, &frame->answer)) {
         *in->result = frame->answer;
         frame->answer = (hf_result){0};
         frame->checked = frame->answer_checked;

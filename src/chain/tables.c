@@ -23,14 +23,16 @@ static void set_list(const hf__field *field, void *base, const void *items, size
 
 /* ---- Pushing ----------------------------------------------------------------------------------- */
 
-/* One push: where to work, and the position on the stack of a text that is likely to come again, 0 for none. */
+/* One push: where to work, and the positions on the stack of the names and of a text that is likely to come again, 0
+ * for none. */
 typedef struct pushing {
     hf__arena *arena;
+    int names;
     int likely;
 } pushing;
 
 static void l_push_record(lua_State *L, const pushing *p, const hf__record *record, const void *base);
-static void l_push_named(lua_State *L, const pushing *p, const char *op, const hf__record *record,
+static void l_push_named(lua_State *L, const pushing *p, hf__kind kind, const hf__record *record,
                          const void *base);
 
 static void l_push_text(lua_State *L, hf_text text) {
@@ -73,7 +75,7 @@ static void l_push_ops(lua_State *L, const pushing *p, const hf_op *ops, size_t 
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
         const hf__op_def *def = hf__op_find(ops[i].op, strlen(ops[i].op));
-        l_push_named(L, p, def->name, &def->fields, &ops[i]);
+        l_push_named(L, p, def->kind, &def->fields, &ops[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     l_mark_list(L);
@@ -83,7 +85,7 @@ static void l_push_results(lua_State *L, const pushing *p, const hf_result *resu
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
         const hf__op_def *def = hf__op_find(results[i].op, strlen(results[i].op));
-        l_push_named(L, p, def->name, &def->answer, &results[i]);
+        l_push_named(L, p, def->kind, &def->answer, &results[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     l_mark_list(L);
@@ -127,53 +129,73 @@ static void l_push_field(lua_State *L, const pushing *p, const hf__field *field,
     }
 }
 
-bool hf__is_shown(const hf__field *field, const void *base) {
-    return (field->required && field->type >= HF__T_IDS) || !hf__field_absent(field, base);
+static int count_of(uint32_t shown) {
+    int count = 0;
+    for (; shown != 0; shown &= shown - 1)
+        count++;
+    return count;
+}
+
+/* The table of the field's group in the table on the top, made where it is not there. [-0, +1] */
+static void l_push_group(lua_State *L, const pushing *p, const hf__field *field) {
+    int group = HF__NAME_GROUP + field->number;
+    lua_rawgeti(L, p->names, group);
+    if (lua_rawget(L, -2) != LUA_TNIL) return;
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_rawgeti(L, p->names, group);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
 }
 
 /* Sets the record's fields in the table on the top. */
-static void l_set_fields(lua_State *L, const pushing *p, const hf__record *record, const void *base) {
-    for (const hf__field *field = record->fields; field < record->fields + record->count; field++) {
-        if (!hf__is_shown(field, base)) continue;
-        if (field->group == NULL) {
-            l_push_field(L, p, field, base);
-            lua_setfield(L, -2, field->name);
-            continue;
-        }
-        if (lua_getfield(L, -1, field->group) == LUA_TNIL) {
-            lua_pop(L, 1);
-            lua_createtable(L, 0, 1);
-            lua_pushvalue(L, -1);
-            lua_setfield(L, -3, field->group);
-        }
+static void l_set_fields(lua_State *L, const pushing *p, const hf__record *record, uint32_t shown,
+                         const void *base) {
+    for (const hf__field *field = record->fields; shown != 0; field++, shown >>= 1) {
+        if ((shown & 1) == 0) continue;
+        if (field->group != NULL) l_push_group(L, p, field);
+        lua_rawgeti(L, p->names, HF__NAME_FIELD + field->number);
         l_push_field(L, p, field, base);
-        lua_setfield(L, -2, field->name);
-        lua_pop(L, 1);
+        lua_rawset(L, -3);
+        if (field->group != NULL) lua_pop(L, 1);
     }
 }
 
 static void l_push_record(lua_State *L, const pushing *p, const hf__record *record, const void *base) {
-    luaL_checkstack(L, 6, NULL);
-    lua_createtable(L, 0, (int)record->count);
-    l_set_fields(L, p, record, base);
+    uint32_t shown = hf__shown(record, base);
+    luaL_checkstack(L, 8, NULL);
+    lua_createtable(L, 0, count_of(shown));
+    l_set_fields(L, p, record, shown, base);
 }
 
-static void l_push_named(lua_State *L, const pushing *p, const char *op, const hf__record *record,
+static void l_push_named(lua_State *L, const pushing *p, hf__kind kind, const hf__record *record,
                          const void *base) {
-    luaL_checkstack(L, 6, NULL);
-    lua_createtable(L, 0, (int)record->count + 1);
-    lua_pushstring(L, op);
-    lua_setfield(L, -2, "op");
-    l_set_fields(L, p, record, base);
+    uint32_t shown = hf__shown(record, base);
+    luaL_checkstack(L, 8, NULL);
+    lua_createtable(L, 0, count_of(shown) + 1);
+    lua_rawgeti(L, p->names, HF__NAME_OP);
+    lua_rawgeti(L, p->names, HF__NAME_KIND + (int)kind);
+    lua_rawset(L, -3);
+    l_set_fields(L, p, record, shown, base);
 }
 
-void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op) {
-    l_push_named(L, &(pushing){arena, 0}, def->name, &def->fields, op);
+/* The same, with the names at hand. [-0, +1] */
+static void l_push_whole(lua_State *L, const hf__names *names, hf__arena *arena, int likely, hf__kind kind,
+                         const hf__record *record, const void *base) {
+    luaL_checkstack(L, 2, NULL);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, names->table);
+    l_push_named(L, &(pushing){arena, lua_gettop(L), likely}, kind, record, base);
+    lua_replace(L, -2);
 }
 
-void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result,
-                   int likely) {
-    l_push_named(L, &(pushing){arena, likely}, def->name, &def->answer, result);
+void l_push_op(lua_State *L, const hf__names *names, hf__arena *arena, const hf__op_def *def,
+               const hf_op *op) {
+    l_push_whole(L, names, arena, 0, def->kind, &def->fields, op);
+}
+
+void l_push_result(lua_State *L, const hf__names *names, hf__arena *arena, const hf__op_def *def,
+                   const hf_result *result, int likely) {
+    l_push_whole(L, names, arena, likely, def->kind, &def->answer, result);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------- */
@@ -479,25 +501,20 @@ void l_read_result(lua_State *L, int index, hf__arena *arena, const hf__limits *
 
 /* ---- The context ------------------------------------------------------------------------------- */
 
-void l_push_context(lua_State *L, hf__arena *arena, const hf_context *context) {
-    luaL_checkstack(L, 6, NULL);
+void l_push_context(lua_State *L, const hf__names *names, hf__arena *arena, const hf_context *context) {
+    luaL_checkstack(L, 8, NULL);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, names->table);
+    pushing p = {arena, lua_gettop(L), 0};
     if (context != NULL && context->extras.data != NULL)
         l_push_object(L, arena, context->extras);
     else
         lua_newtable(L);
-    if (context == NULL) return;
-    lua_getfield(L, -1,
-                 "turnIndex"); /* a turn 0 is among the extras: the member's 0 says that there is none */
-    lua_insert(L, -2);
-    l_set_fields(L, &(pushing){arena, 0}, &hf__context_record, context);
-    lua_insert(L, -2);
-    if (context->turn_index == 0)
-        lua_setfield(L, -2, "turnIndex");
-    else
-        lua_pop(L, 1);
-    if (context == NULL || context->turn_index != 0) return;
-    lua_pushnil(L); /* 0 is the absence of a turn */
-    lua_setfield(L, -2, "turnIndex");
+    const hf__record *record = &hf__context_record;
+    uint32_t shown = 0; /* a turn 0 is among the extras: the member's 0 says that there is none */
+    for (size_t i = 0; context != NULL && i < record->count; i++)
+        if (!hf__field_zero(&record->fields[i], context)) shown |= (uint32_t)1 << i;
+    l_set_fields(L, &p, record, shown, context);
+    lua_replace(L, -2);
 }
 
 /* The host's fields apart from the rest, which becomes the extras. */

@@ -6,20 +6,21 @@
 #define HF_CHAIN_TABLES_H
 
 #include "script/marshal.h"
+#include "script/names.h"
 
-/* An op or an answer as a table with its `op`; `likely` is the position on the stack of a text that the answer's content
+/* An op or an answer as a table with its `op`. `names` are those of the state; `likely` is the position on the stack of a
+ * text that the answer's content
  * most likely is, 0 for none. [-0, +1] */
-void l_push_op(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_op *op);
-void l_push_result(lua_State *L, hf__arena *arena, const hf__op_def *def, const hf_result *result,
-                   int likely);
+void l_push_op(lua_State *L, const hf__names *names, hf__arena *arena, const hf__op_def *def,
+               const hf_op *op);
+void l_push_result(lua_State *L, const hf__names *names, hf__arena *arena, const hf__op_def *def,
+                   const hf_result *result, int likely);
 
 /* Whether the table at `index` says what the op or the answer does, to the byte, so that it need be neither read nor
  * checked. False also where that would take more than a look. [-0, +0] */
-bool l_is_op(lua_State *L, int index, const hf__op_def *def, const hf_op *op);
-bool l_is_result(lua_State *L, int index, const hf__op_def *def, const hf_result *result);
-
-/* Whether the field of the struct at `base` is shown in its table. */
-bool hf__is_shown(const hf__field *field, const void *base);
+bool l_is_op(lua_State *L, const hf__names *names, int index, const hf__op_def *def, const hf_op *op);
+bool l_is_result(lua_State *L, const hf__names *names, int index, const hf__op_def *def,
+                 const hf_result *result);
 
 /* The member at the field's offset. */
 #define CONST_MEMBER(base, field, type) ((const type *)(const void *)((const char *)(base) + (field)->offset))
@@ -38,6 +39,6 @@ void l_read_result(lua_State *L, int index, hf__arena *arena, const hf__limits *
 
 /* Reads what a host says of the caller, {requestId = ..., ...}; nil gives zeroes. [-0, +0] */
 void l_read_context(lua_State *L, int index, hf__arena *arena, const hf__limits *limits, hf_context *out);
-void l_push_context(lua_State *L, hf__arena *arena, const hf_context *context);
+void l_push_context(lua_State *L, const hf__names *names, hf__arena *arena, const hf_context *context);
 
 #endif

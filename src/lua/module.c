@@ -76,7 +76,7 @@ static int l_exec_protected(lua_State *L) {
     h->running--;
     vm->L = entry;
     if (rc != HF_OK) return l_throw(L, &err);
-    l_push_result(L, &c->arena, def, &c->result, 0);
+    l_push_result(L, &vm->names, &c->arena, def, &c->result, 0);
     hf_result_free(&c->result);
     hf__arena_free(&c->arena);
     return 1;

@@ -261,7 +261,7 @@ static int check_others(const struct check *check, const hf__op_def *def, bool a
 }
 
 static int check_context(const struct check *check, const hf_context *context) {
-    static const hf__field extras = {"extras", NULL, 0, HF__T_OBJECT, false};
+    static const hf__field extras = {.name = "extras", .type = HF__T_OBJECT};
     int code = check_record(check, &hf__context_record, context);
     if (code == HF_OK && context->extras.data != NULL) {
         code = check_text(check, &extras, HF__T_OBJECT, context->extras);

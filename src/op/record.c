@@ -64,9 +64,9 @@ _Static_assert(HF__KINDS <= 32, "hf__kinds has a bit for each kind");
 #define NEED_REQUIRED true
 #define NEED_OPTIONAL false
 #define FIELD(s, group, name, member, type, need) \
-    {name, group, offsetof(s, member), HF__T_##type, NEED_##need},
+    {name, group, offsetof(s, member), HF__T_##type, NEED_##need, __COUNTER__},
 #define LAST_FIELD \
-    { NULL, NULL, 0, HF__T_ID, false } /* not counted: C has no empty arrays */
+    { NULL, NULL, 0, HF__T_ID, false, 0 } /* not counted: C has no empty arrays */
 
 #define HF_ROW(row) static const hf__field row##_columns[] = {
 #define HF_COLUMN(row, name, member, type, need) FIELD(hf_##row, NULL, #name, member, type, need)
@@ -132,13 +132,15 @@ const hf__record hf__hit_record = RECORD(hit_columns);
 
 /* The context is no part of the list: it belongs to no op in particular. */
 static const hf__field context_fields[] = {
-    {"requestId", NULL, offsetof(hf_context, request_id), HF__T_TEXT, false},
-    {"conversationId", NULL, offsetof(hf_context, conversation_id), HF__T_TEXT, false},
-    {"turnIndex", NULL, offsetof(hf_context, turn_index), HF__T_COUNT, false},
-    {"trust", NULL, offsetof(hf_context, trust), HF__T_TEXT, false},
+    {"requestId", NULL, offsetof(hf_context, request_id), HF__T_TEXT, false, __COUNTER__},
+    {"conversationId", NULL, offsetof(hf_context, conversation_id), HF__T_TEXT, false, __COUNTER__},
+    {"turnIndex", NULL, offsetof(hf_context, turn_index), HF__T_COUNT, false, __COUNTER__},
+    {"trust", NULL, offsetof(hf_context, trust), HF__T_TEXT, false, __COUNTER__},
     LAST_FIELD,
 };
 const hf__record hf__context_record = RECORD(context_fields);
+
+_Static_assert(__COUNTER__ == HF__FIELDS, "each field has a number below HF__FIELDS");
 
 /* ---- Ops by name ------------------------------------------------------------------------------- */
 
@@ -214,6 +216,21 @@ bool hf__field_absent(const hf__field *field, const void *base) {
     case HF__T_HITS: return false;
     default: return hf__field_zero(field, base);
     }
+}
+
+uint32_t hf__shown(const hf__record *record, const void *base) {
+    uint32_t shown = 0;
+    for (size_t i = 0; i < record->count; i++) {
+        const hf__field *field = &record->fields[i];
+        const void *member = (const char *)base + field->offset;
+        bool here;
+        if (field->type <= HF__T_OBJECT) /* most are */
+            here = ((const hf_text *)member)->data != NULL;
+        else
+            here = (field->required && field->type >= HF__T_IDS) || !hf__field_absent(field, base);
+        if (here) shown |= (uint32_t)1 << i;
+    }
+    return shown;
 }
 
 hf__list hf__field_list(const hf__field *field, const void *base) {

@@ -50,6 +50,7 @@ typedef struct hf__field {
     size_t offset;     /* of its member */
     hf__field_type type;
     bool required;
+    unsigned short number; /* among all fields; those of a record follow each other */
 } hf__field;
 
 typedef struct hf__record {
@@ -70,6 +71,21 @@ typedef enum hf__kind {
 #include "op/ops_undef.h"
     HF__KINDS
 } hf__kind;
+
+enum {
+    HF__FIELDS = /* of all records */
+#define HF_ROW(row)
+#define HF_COLUMN(row, name, member, type, need) 1 +
+#define HF_ROW_END(row)
+#define HF_OP(name, access, mints)
+#define HF_FIELD(op, name, member, type, need) 1 +
+#define HF_SUBFIELD(op, group, name, member, type, need) 1 +
+#define HF_RESULT(op, name, member, type, need) 1 +
+#define HF_OP_END(op)
+#include "op/ops.def"
+#include "op/ops_undef.h"
+    4 /* of the context */
+};
 
 typedef enum hf__mints { HF__MINTS_NOTHING, HF__MINTS_MESSAGE, HF__MINTS_CONVERSATION } hf__mints;
 
@@ -117,6 +133,9 @@ bool hf__field_absent(const hf__field *field, const void *base);
 /* Whether the field's member is zero: what it must be where the op, or the answer, does not have the
  * field. */
 bool hf__field_zero(const hf__field *field, const void *base);
+
+/* Which of the record's fields a table of the struct at `base` shows: a bit for each, by its place. */
+uint32_t hf__shown(const hf__record *record, const void *base);
 
 /* Copies `op`, which has been checked, with all that it shows, its context included. HF_MEMORY. (copy.c) */
 int hf__op_copy(hf__arena *arena, const hf_op *op, hf_op *out, hf_error *err);

@@ -40,6 +40,7 @@ static int l_open_libraries(lua_State *L) {
     }
     lua_rawsetp(L, LUA_REGISTRYINDEX, &vm_key);
     l_marshal_setup(L);
+    l_names_setup(L, &vm->names);
     if (vm->budget == NULL) return 0;
     l_push_environment(L, NULL, false);
     lua_getfield(L, -1, "string");
@@ -101,6 +102,7 @@ hf__vm *l_vm_of(lua_State *L) {
     l_marshal_setup(L);
     vm = lua_newuserdatauv(L, sizeof *vm, 0);
     *vm = (hf__vm){0};
+    l_names_setup(L, &vm->names);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     vm->L = lua_tothread(L, -1);
     lua_pop(L, 1);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "script/budget.h"
+#include "script/names.h"
 
 struct hf__frame;
 struct hf__call;
@@ -51,6 +52,7 @@ typedef struct hf__vm {
     uint64_t serials;     /* of calls, so far */
     hf__budget
         *memory; /* what counts the state's memory, with or without a budget; NULL for a host's state */
+    hf__names names;
     hf__turn turns[HF__MOST_TURNS]; /* of the visit; a state with a budget has but one that is not parked */
 } hf__vm;
 

@@ -810,10 +810,12 @@ for _, form in ipairs {"function", "sandboxed"} do
       store:exec(add_op(), {requestId = "r1", conversationId = "c9", turnIndex = 3, trust = "user", tags = {"a", {b = 1}}})
       store:add({conversationId = "c1", role = "user", content = ""}, {requestId = "r2"})
       store:exec(add_op())
+      store:exec(add_op(), {turnIndex = 0, tags = {"c"}})
       assert.are.same({request = "r1", conversation = "c9", turn = 3, trust = "user", tags = {"a", {b = 1}},
                        layer = "looks"}, records[1].fields)
       assert.are.same({request = "r2", layer = "looks"}, records[2].fields)
       assert.are.same({layer = "looks"}, records[3].fields)
+      assert.are.same({turn = 0, tags = {"c"}, layer = "looks"}, records[4].fields)
     end)
 
     it("refuses a ctx and a next that were kept from a call that failed, during the op and after the commit", function()

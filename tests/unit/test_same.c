@@ -53,10 +53,10 @@ static int l_push(lua_State *L) {
     pushed.def = l_op_def(L, -1);
     if (pushed.kind == 'o') {
         l_read_op(L, -1, &pushed.arena, &limits, pushed.def, &pushed.op);
-        l_push_op(L, &pushed.arena, pushed.def, &pushed.op);
+        l_push_op(L, &l_vm_of(L)->names, &pushed.arena, pushed.def, &pushed.op);
     } else {
         l_read_result(L, -1, &pushed.arena, &limits, pushed.def, &pushed.result);
-        l_push_result(L, &pushed.arena, pushed.def, &pushed.result, 0);
+        l_push_result(L, &l_vm_of(L)->names, &pushed.arena, pushed.def, &pushed.result, 0);
     }
     return 1;
 }
@@ -64,8 +64,8 @@ static int l_push(lua_State *L) {
 static int l_looks(lua_State *L) {
     int top = lua_gettop(L);
     bool same = pushed.kind == 'j'   ? l_is_json(L, 2, pushed.json)
-                : pushed.kind == 'o' ? l_is_op(L, 2, pushed.def, &pushed.op)
-                                     : l_is_result(L, 2, pushed.def, &pushed.result);
+                : pushed.kind == 'o' ? l_is_op(L, &l_vm_of(L)->names, 2, pushed.def, &pushed.op)
+                                     : l_is_result(L, &l_vm_of(L)->names, 2, pushed.def, &pushed.result);
     assert_int_equal(lua_gettop(L), top);
     lua_pushboolean(L, same);
     return 1;
