@@ -87,7 +87,6 @@ static int l_exec(lua_State *L) {
     if (visit->frame->depth >= visit->frame->host->limits.exec_depth)
         return l_throwf(L, HF_DEPTH, "ctx:exec within ctx:exec: expected at most %u levels",
                         visit->frame->depth);
-    luaL_checkstack(L, LUA_MINSTACK, "too many layers");
     visit->frame->depth++;
     int status = l_descend(L, call, visit, 2, true);
     visit->frame->depth--;

@@ -51,7 +51,7 @@ static void l_push_next(lua_State *L, hf__vm *vm, const hf__call *call) {
 }
 
 /* Checks what the layer's function returned, which is on the top: leaves the table of its answer. */
-static void l_settle_result(lua_State *L, const hf__call *call, int next) {
+static void l_settle_result(lua_State *L, const hf__names *names, const hf__call *call, int next) {
     if (lua_isnil(L, -1)) {
         if (!call->passed)
             l_throwf(L, HF_MIDDLEWARE, "neither called next nor returned a result for \"%s\"",
@@ -63,13 +63,16 @@ static void l_settle_result(lua_State *L, const hf__call *call, int next) {
         l_throwf(L, HF_BAD_RESULT, "returned a %s: expected a result, a table", luaL_typename(L, -1));
     if (lua_getmetatable(L, -1))
         l_throwf(L, HF_BAD_RESULT, "returned a result with a metatable: expected a plain table");
-    const char *op = lua_getfield(L, -1, "op") == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    if (op == NULL)
-        l_throwf(L, HF_BAD_RESULT, "returned a result without its \"op\": expected op = \"%s\"",
-                 call->def->name);
-    if (strcmp(op, call->def->name) != 0)
-        l_throwf(L, HF_BAD_RESULT, "returned a result of \"%s\": expected one of \"%s\"", op,
-                 call->def->name);
+    int type = lua_getfield(L, -1, "op");
+    if (!hf__is_kind_name(L, names, call->def->kind)) {
+        const char *op = type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+        if (op == NULL)
+            l_throwf(L, HF_BAD_RESULT, "returned a result without its \"op\": expected op = \"%s\"",
+                     call->def->name);
+        if (strcmp(op, call->def->name) != 0)
+            l_throwf(L, HF_BAD_RESULT, "returned a result of \"%s\": expected one of \"%s\"", op,
+                     call->def->name);
+    }
     lua_pop(L, 1);
 }
 
@@ -89,7 +92,7 @@ static void l_handle(lua_State *L, const hf__visit *visit, const hf__call *call,
     }
     lua_call(L, arguments, 1);
     l_budget_check(L, visit->vm->budget); /* a script may have swallowed it */
-    l_settle_result(L, call, op + 1);
+    l_settle_result(L, &visit->vm->names, call, op + 1);
 }
 
 /* (op table, next, light visit) -> answer's table */
@@ -142,9 +145,9 @@ static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int
         lua_error(L);
 }
 
-/* [op table] -> [answer's table]: calls the layer at `position`. */
+/* [op table] -> [answer's table]: calls the layer at `position`. Like all here, it is a C function's whole work, or nearly,
+ * and needs no more slots than Lua gives each. */
 static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const hf__op_def *def) {
-    luaL_checkstack(L, 12, "too many layers");
     int op = lua_gettop(L);
     size_t outer_layer = visit->layer;
     const char *outer_op = visit->op;
@@ -195,8 +198,8 @@ static void l_mint(lua_State *L, hf__frame *frame, const hf__op_def *def) {
     if (def->mints == HF__MINTS_NOTHING) return;
     const char *field = def->mints == HF__MINTS_MESSAGE ? "messageId" : "conversationId";
     lua_pushstring(L, field);
-    lua_rawget(L, 1);
-    if (lua_isnil(L, -1) || hf__is_null(L, -1)) {
+    int type = lua_rawget(L, 1);
+    if (type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && hf__is_null(L, -1))) {
         char id[HF__UUID_SIZE + 1];
         hf_error err;
         if (hf__host_uuid(frame->host, id, &err) != HF_OK) l_throw(L, &err);
@@ -207,6 +210,15 @@ static void l_mint(lua_State *L, hf__frame *frame, const hf__op_def *def) {
     lua_settop(L, 1);
 }
 
+/* The op that the table at index 1 names: most often the one that the layer was given. */
+static const hf__op_def *l_handed(lua_State *L, const hf__names *names, const hf__op_def *given) {
+    lua_pushliteral(L, "op");
+    lua_rawget(L, 1);
+    bool same = hf__is_kind_name(L, names, given->kind);
+    lua_settop(L, 1);
+    return same ? given : l_op_def(L, 1);
+}
+
 /* (op table, light descent) -> answer's table */
 static int l_descend_protected(lua_State *L) {
     descent *way = lua_touserdata(L, 2);
@@ -215,7 +227,7 @@ static int l_descend_protected(lua_State *L) {
     hf_error err;
     lua_settop(L, 1);
     if (lua_getmetatable(L, 1)) l_throwf(L, HF_INVALID, "the op has a metatable: expected a plain table");
-    const hf__op_def *def = l_op_def(L, 1);
+    const hf__op_def *def = l_handed(L, &visit->vm->names, way->call->def);
     l_budget_fee(L, visit->vm->budget, DESCENT_COST);
     if (!way->nested && hf__frame_may_become(way->call->def, def, &err) != HF_OK) l_throw_own(L, &err);
     l_mint(L, frame, def);
@@ -272,7 +284,6 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     hf_error err;
     hf__mark mark;
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 6, "too many layers");
     if (hf__transaction_mark(frame->txn, &mark, &err) != HF_OK) {
         l_push_error(L, &err);
         return LUA_ERRRUN;
@@ -333,7 +344,6 @@ static int l_next(lua_State *L) {
     if (call->passed) return l_throwf(L, HF_MIDDLEWARE, "next was called again after it had succeeded");
     if (lua_type(L, 1) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "next: expected the op, a table, found %s", luaL_typename(L, 1));
-    luaL_checkstack(L, LUA_MINSTACK, "too many layers");
     call->passing = true;
     int status = l_descend(L, call, visit, 1, false);
     call->passing = false;

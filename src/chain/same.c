@@ -125,7 +125,7 @@ static bool l_says(lua_State *L, const hf__names *names, const hf__record *recor
         const void *name = lua_topointer(L, -2);
         bool same;
         if (def != NULL && name == names->of[HF__NAME_OP]) {
-            same = lua_topointer(L, -1) == names->of[HF__NAME_KIND + (int)def->kind];
+            same = hf__is_kind_name(L, names, def->kind);
             def = NULL;
         } else {
             uint32_t met = l_met(L, names, record, expected, grouped, name, base);

@@ -24,6 +24,11 @@ typedef struct hf__names {
     const void *of[HF__NAMES];
 } hf__names;
 
+/* Whether the value on the top is the kind's name, as far as its address tells. [-0, +0] */
+static inline bool hf__is_kind_name(lua_State *L, const hf__names *names, hf__kind kind) {
+    return lua_topointer(L, -1) == names->of[HF__NAME_KIND + (int)kind];
+}
+
 /* Makes them. [-0, +0] */
 void l_names_setup(lua_State *L, hf__names *names);
 
