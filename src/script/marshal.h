@@ -50,8 +50,11 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
                       const char *what);
 
 /* Whether the value at `index` says what a JSON text does, as far as one look tells: false also for what has to be
- * read to be known. [-0, +0] (marshal_same.c) */
+ * read to be known. [-0, +0] (marshal_plain.c) */
 bool l_is_json(lua_State *L, int index, hf_text json);
+
+/* A JSON text as a value, where one look tells it; false, and nothing is pushed, for any other. [-0, +1] (marshal_plain.c) */
+bool l_push_plain(lua_State *L, hf_text json);
 
 /* Charges for a table among many: going over one that was large once takes long, empty as it is. The first few, of
  * `before` that were met, are free. [-0, +0] */

@@ -1,5 +1,5 @@
 /* What is compared with its table at one look: that no change is taken for none, and that what nobody changed is
- * known. The changes are in same_changes.lua. */
+ * known. The changes are in same_changes.lua. And what one look makes of a text: nothing else than the codec. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "chain/tables.h"
 #include "op/text.h"
 #include "script/marshal.h"
@@ -193,6 +194,129 @@ static void a_look_at_an_op_or_an_answer_finds_no_other_than_reading_it(void **s
     assert_in_range(t.changed, t.done / 2, t.done);
 }
 
+/* ---- Plain texts ------------------------------------------------------------------------------- */
+
+typedef struct plainness {
+    hf_text json;
+    bool good, plain, same; /* the codec takes it; one look does; and gives the same */
+} plainness;
+
+static int l_compare_plain(lua_State *L) {
+    plainness *p = lua_touserdata(L, 1);
+    hf__arena arena = {0};
+    const hf__value *value;
+    hf_error err;
+    p->good = hf__json_parse(&arena, p->json, 500, &value, &err) == HF_OK;
+    int top = lua_gettop(L);
+    p->plain = l_push_plain(L, p->json);
+    assert_int_equal(lua_gettop(L), top + p->plain);
+    p->same = p->good && p->plain &&
+              hf__value_equal(value, l_read_value(L, -1, &arena, SIZE_MAX, INT64_MAX, "test"));
+    hf__arena_free(&arena);
+    return 0;
+}
+
+static plainness compare_plain(hf__vm *vm, hf_text json) {
+    plainness p = {.json = json};
+    hf_error err;
+    if (hf__lua_enter(vm->L, l_compare_plain, &p, 0, &err) != HF_OK)
+        fail_msg("%s: %s", json.data, err.message);
+    return p;
+}
+
+#define TEN(text) text text text text text text text text text text
+
+/* Those with one member: values that are read have theirs in the order of the keys. */
+static const char *const plain_texts[] = {
+    "null",
+    " true ",
+    "false",
+    "0",
+    "-7",
+    "999999999999999999",
+    "\"\"",
+    "\"\xC3\xA4 \x7F\"",
+    "[]",
+    "{}",
+    "[1,\"b\",[],{},null]",
+    "{\"tags\":[\"a\",\"b\"]}",
+    "{ \"\" : [ 1 , -2 ] }\n",
+};
+
+static const char *const other_texts[] = {
+    "",
+    " ",
+    "-",
+    "--1",
+    "+1",
+    "01",
+    "-01",
+    "-0",
+    "1.5",
+    "1e3",
+    "1.",
+    "9999999999999999999",
+    "tru",
+    "nulll",
+    "truefalse",
+    "1 2",
+    "[1 2]",
+    "[1,]",
+    "[,1]",
+    "[",
+    "]",
+    "{",
+    "{\"a\"}",
+    "{\"a\":}",
+    "{\"a\" 1}",
+    "{\"a\":1,}",
+    "{a:1}",
+    "{1:1}",
+    "{\"a\":1]",
+    "[1}",
+    "\"a",
+    "\"\\u0041\"",
+    "\"a\tb\"",
+    "\"\xC3\"",
+    "\"\xED\xA0\x80\"",
+    "{\"a\":1,\"a\":2}",
+    "{\"a\":{\"b\":1,\"c\":2,\"b\":3}}",
+    "[" TEN("1,") TEN("1,") "1]",
+    TEN("[") TEN("[") TEN("]") TEN("]"),
+};
+
+static void a_plain_text_gives_what_the_codec_gives(void **state) {
+    (void)state;
+    hf__vm *vm = hf__vm_new(NULL);
+    for (size_t i = 0; i < sizeof plain_texts / sizeof *plain_texts; i++)
+        if (!compare_plain(vm, hf_text_of(plain_texts[i])).same) fail_msg("not plain: %s", plain_texts[i]);
+    for (size_t i = 0; i < sizeof other_texts / sizeof *other_texts; i++)
+        if (compare_plain(vm, hf_text_of(other_texts[i])).plain)
+            fail_msg("taken for plain: %s", other_texts[i]);
+    hf__vm_free(vm);
+}
+
+static void a_text_that_one_byte_makes_another_gives_what_the_codec_gives(void **state) {
+    (void)state;
+    size_t plain = 0, done = 0;
+    hf__vm *vm = hf__vm_new(NULL);
+    for (size_t i = 0; i < sizeof plain_texts / sizeof *plain_texts; i++) {
+        char text[64];
+        size_t size = strlen(plain_texts[i]);
+        for (size_t at = 0; at < size; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                memcpy(text, plain_texts[i], size + 1);
+                text[at] = (char)byte;
+                plainness p = compare_plain(vm, (hf_text){text, size});
+                if (p.plain && !p.same) fail_msg("%s with byte %zu %d", plain_texts[i], at, byte);
+                plain += p.plain;
+                done++;
+            }
+    }
+    assert_in_range(plain, done / 50, done / 2);
+    hf__vm_free(vm);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_smallest_change_of_metadata_is_seen),
@@ -200,6 +324,8 @@ int main(void) {
         cmocka_unit_test(a_change_deep_in_metadata_is_seen),
         cmocka_unit_test(a_look_at_metadata_finds_no_other_than_reading_it),
         cmocka_unit_test(a_look_at_an_op_or_an_answer_finds_no_other_than_reading_it),
+        cmocka_unit_test(a_plain_text_gives_what_the_codec_gives),
+        cmocka_unit_test(a_text_that_one_byte_makes_another_gives_what_the_codec_gives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
