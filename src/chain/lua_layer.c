@@ -17,6 +17,10 @@ enum { NEXT_VM = 1, NEXT_SERIAL, NEXT_RESULT, NEXT_ERROR };
 
 static int l_next(lua_State *L);
 
+/* Each layer is a dozen C calls within the one before, most of them Lua's, and processors foresee the returns from thirty
+ * or so: each call that is not made saves a wrong guess. */
+#define IN_LINE static inline __attribute__((always_inline))
+
 /* Begins a call of the layer at `position`. */
 static hf__call *l_begin_call(lua_State *L, hf__visit *visit, size_t position, const hf__op_def *def) {
     hf__call *call = visit->over;
@@ -77,7 +81,7 @@ static void l_settle_result(lua_State *L, const hf__names *names, const hf__call
 }
 
 /* [op table, next, at `op`] -> [answer's table]: the layer's function, and what it returned. */
-static void l_handle(lua_State *L, const hf__visit *visit, const hf__call *call, int op) {
+IN_LINE void l_handle(lua_State *L, const hf__visit *visit, const hf__call *call, int op) {
     const hf__layer_def *layer = &visit->frame->chain->layers[call->position];
     int most = visit->frame->chain->quarantine_after, arguments = 2;
     if (most > 0 && layer->breaches >= most)
@@ -147,7 +151,7 @@ static void l_call_tolerated(lua_State *L, hf__visit *visit, hf__call *call, int
 
 /* [op table] -> [answer's table]: calls the layer at `position`. Like all here, it is a C function's whole work, or nearly,
  * and needs no more slots than Lua gives each. */
-static void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const hf__op_def *def) {
+IN_LINE void l_call_layer(lua_State *L, hf__visit *visit, size_t position, const hf__op_def *def) {
     int op = lua_gettop(L);
     size_t outer_layer = visit->layer;
     const char *outer_op = visit->op;
@@ -278,7 +282,8 @@ static int l_descend_protected(lua_State *L) {
     return 1;
 }
 
-int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested) {
+/* What l_descend says. */
+IN_LINE int l_give_down(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested) {
     hf__frame *frame = visit->frame;
     descent way = {call, visit, nested};
     hf_error err;
@@ -336,6 +341,10 @@ int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool ne
     return status;
 }
 
+int l_descend(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested) {
+    return l_give_down(L, call, visit, index, nested);
+}
+
 static int l_next(lua_State *L) {
     hf__vm *vm = lua_touserdata(L, lua_upvalueindex(NEXT_VM));
     l_budget_check(L, vm->budget);
@@ -345,7 +354,7 @@ static int l_next(lua_State *L) {
     if (lua_type(L, 1) != LUA_TTABLE)
         return l_throwf(L, HF_MIDDLEWARE, "next: expected the op, a table, found %s", luaL_typename(L, 1));
     call->passing = true;
-    int status = l_descend(L, call, visit, 1, false);
+    int status = l_give_down(L, call, visit, 1, false);
     call->passing = false;
     if (status != LUA_OK) {
         lua_pushvalue(L, -1);

@@ -243,16 +243,10 @@ void l_push_handler(lua_State *L) {
     lua_pushcfunction(L, l_describe_error);
 }
 
-int l_guarded_call(lua_State *L, hf__budget *budget, int arguments, int results) {
-    unsigned grants = budget != NULL ? budget->grants : 0;
-    int status = lua_pcall(L, arguments, results, lua_gettop(L) - arguments - 1);
-    if (status != LUA_OK && lua_type(L, -1) != LUA_TTABLE) {
-        lua_pushcfunction(L, l_describe_bare);
-        lua_insert(L, -2);
-        lua_pcall(L, 1, 1, 0);
-    }
-    if (budget != NULL) budget->grants = grants;
-    return status;
+void l_describe_unhandled(lua_State *L) {
+    lua_pushcfunction(L, l_describe_bare);
+    lua_insert(L, -2);
+    lua_pcall(L, 1, 1, 0);
 }
 
 /* Unprotected as yet. */

@@ -69,12 +69,21 @@ void l_push_breach(lua_State *L, hf__budget *budget);
 /* Gives the error table on the top the layer and the op that run just now. [-0, +0] */
 void l_say_where(lua_State *L);
 
+/* Makes an error table of what was raised without asking the handler, which is on the top. [-1, +1] */
+void l_describe_unhandled(lua_State *L);
+
 /* Calls the function below the `arguments` on the top as lua_pcall does. Whatever was raised arrives as an
  * error table, filled in with the layer that raised it and a traceback. The guarded call wants what l_push_handler
  * pushes below the function, leaves it there, and takes the state's budget, or NULL. */
 int l_protected_call(lua_State *L, int arguments, int results);
 void l_push_handler(lua_State *L);
-int l_guarded_call(lua_State *L, hf__budget *budget, int arguments, int results);
+static inline int l_guarded_call(lua_State *L, hf__budget *budget, int arguments, int results) {
+    unsigned grants = budget != NULL ? budget->grants : 0;
+    int status = lua_pcall(L, arguments, results, lua_gettop(L) - arguments - 1);
+    if (status != LUA_OK && lua_type(L, -1) != LUA_TTABLE) l_describe_unhandled(L);
+    if (budget != NULL) budget->grants = grants;
+    return status;
+}
 
 /* Enters a state from C: runs `body` with `data` as a light userdata, and the value at `index` of the stack
  * where that is not 0, protected. The one way in. What was raised ends in `err`; nothing is left on the stack. */
