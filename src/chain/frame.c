@@ -149,7 +149,7 @@ static int descend_from_c(hf_layer *layer, const hf__op_def *def, const hf_op *o
     int rc = hf__host_mint(frame->host, def, &minted, id, err);
     if (rc != HF_OK) return rc;
     hf__mark mark;
-    rc = hf__transaction_mark(frame->txn, &mark, err);
+    rc = hf__transaction_mark(frame->txn, true, &mark, err);
     if (rc != HF_OK) return rc;
     hf_result_free(result);
     if (nested || layer->def->kind != HF__KIND_batch) frame->batch_from = layer->position + 1;

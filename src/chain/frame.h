@@ -90,9 +90,10 @@ typedef struct hf__call {
     const hf__op_def *def;
     hf__step *step; /* of the trace, or NULL; good as long as the op */
     uint32_t position;
-    bool passing; /* within next */
-    bool passed;  /* next has succeeded */
-    bool refused; /* ctx:reject was called */
+    unsigned catching; /* the vm's, when it began */
+    bool passing;      /* within next */
+    bool passed;       /* next has succeeded */
+    bool refused;      /* ctx:reject was called */
 } hf__call;
 
 /* The `ctx` of the call. [-0, +1] (context.c) */

@@ -30,7 +30,12 @@ static hf__call *l_begin_call(lua_State *L, hf__visit *visit, size_t position, c
         call = hf__arena_alloc(&visit->frame->arena, sizeof *call);
     if (call == NULL) l_throwf(L, HF_MEMORY, "out of memory");
     *call = (hf__call){
-        .outer = visit->live, .serial = ++visit->vm->serials, .def = def, .position = (uint32_t)position};
+        .outer = visit->live,
+        .serial = ++visit->vm->serials,
+        .def = def,
+        .position = (uint32_t)position,
+        .catching = visit->vm->catching,
+    };
     visit->live = call;
     return call;
 }
@@ -282,6 +287,14 @@ static int l_descend_protected(lua_State *L) {
     return 1;
 }
 
+/* Whether the layer may go on after an error from below. One with a budget may not where no pcall of its own runs: the error
+ * leaves it then. */
+static bool may_go_on(const hf__call *call, const hf__visit *visit) {
+    const hf__vm *vm = visit->vm;
+    return vm->budget == NULL || vm->catching != call->catching ||
+           visit->frame->chain->layers[call->position].tolerated;
+}
+
 /* What l_descend says. */
 IN_LINE int l_give_down(lua_State *L, hf__call *call, hf__visit *visit, int index, bool nested) {
     hf__frame *frame = visit->frame;
@@ -289,7 +302,7 @@ IN_LINE int l_give_down(lua_State *L, hf__call *call, hf__visit *visit, int inde
     hf_error err;
     hf__mark mark;
     index = lua_absindex(L, index);
-    if (hf__transaction_mark(frame->txn, &mark, &err) != HF_OK) {
+    if (hf__transaction_mark(frame->txn, may_go_on(call, visit), &mark, &err) != HF_OK) {
         l_push_error(L, &err);
         return LUA_ERRRUN;
     }

@@ -33,7 +33,8 @@ static void forget_error(hf_error *err) {
 void hf__transaction_next(hf__transaction *txn, bool wants_write) {
     txn->wants_write = wants_write;
     txn->part = txn->phase == HF__IDLE ? HF__OWNER : HF__GUEST_OUTSIDE;
-    txn->touched = txn->seen = false;
+    txn->touched = txn->seen = txn->due = false;
+    txn->marks = 0;
 }
 
 /* ---- What cannot be undone --------------------------------------------------------------------- */
@@ -80,6 +81,8 @@ static void roll_back(hf__transaction *txn) {
 }
 
 void hf__transaction_rollback(hf__transaction *txn) {
+    txn->marks = 0;
+    txn->due = false;
     if (txn->part == HF__OWNER) {
         roll_back(txn);
         return;
@@ -107,10 +110,16 @@ static int settle_host_error(const hf__transaction *txn, int code, hf_error *err
     return hf__fail(err, (hf_code)code, "the terminal returned %s without saying why", hf_code_name(code));
 }
 
+static int try_mark(hf__transaction *txn, hf_error *err) {
+    const hf_terminal *terminal = txn->terminal;
+    if (terminal->mark == NULL) return HF_OK;
+    clear_for_host(txn, err);
+    return settle_host_error(txn, terminal->mark(terminal->data, err), err);
+}
+
 static int try_join(hf__transaction *txn, hf_error *err) {
     if (txn->broken) return fail_broken(txn, err);
-    clear_for_host(txn, err);
-    int code = settle_host_error(txn, txn->terminal->mark(txn->terminal->data, err), err);
+    int code = try_mark(txn, err);
     if (code == HF_OK) txn->part = HF__GUEST_INSIDE;
     return code;
 }
@@ -200,7 +209,11 @@ int hf__transaction_exec(hf__transaction *txn, const hf__op_def *def, const hf_o
     for (int retry = 0;; retry++) {
         int code = whole ? try_begin(txn, write, err) : HF_OK;
         bool begun = code == HF_OK;
-        if (begun) code = try_exec(txn, def, op, result, err);
+        if (begun && txn->due && def->writes) {
+            code = try_mark(txn, err);
+            txn->due = code != HF_OK;
+        }
+        if (code == HF_OK) code = try_exec(txn, def, op, result, err);
         if (code == HF_OK) {
             txn->seen = true;
             return HF_OK;
@@ -254,23 +267,33 @@ int hf__transaction_whole(hf__transaction *txn, const hf__op_def *def, const hf_
 
 /* ---- Points to come back to -------------------------------------------------------------------- */
 
-int hf__transaction_mark(hf__transaction *txn, hf__mark *mark, hf_error *err) {
-    const hf_terminal *terminal = txn->terminal;
+int hf__transaction_mark(hf__transaction *txn, bool may_go_on, hf__mark *mark, hf_error *err) {
     *mark = HF__MARK_START;
     if (txn->broken) return fail_broken(txn, err);
     if (txn->phase != HF__WRITING || !is_begun(txn)) return HF_OK;
-    *mark = HF__MARK_INSIDE;
-    return terminal->mark != NULL ? terminal->mark(terminal->data, err) : HF_OK;
+    *mark = HF__MARK_SHARED;
+    if (txn->due || !may_go_on) return HF_OK;
+    *mark = HF__MARK_OWN;
+    txn->marks++;
+    txn->due = true;
+    return HF_OK;
 }
 
 int hf__transaction_release(hf__transaction *txn, hf__mark mark, hf_error *err) {
     if (txn->broken) return fail_broken(txn, err);
-    return mark == HF__MARK_INSIDE ? release_mark(txn, err) : HF_OK;
+    if (mark != HF__MARK_OWN) return HF_OK;
+    bool nothing = txn->due;
+    txn->marks--;
+    txn->due = false;
+    return nothing ? HF_OK : release_mark(txn, err);
 }
 
 void hf__transaction_undo(hf__transaction *txn, hf__mark mark) {
-    if (mark == HF__MARK_START)
+    if (mark == HF__MARK_START || txn->marks == 0) {
         hf__transaction_rollback(txn);
-    else
-        undo_mark(txn);
+        return;
+    }
+    if (!txn->due) undo_mark(txn);
+    if (mark == HF__MARK_OWN) txn->marks--;
+    txn->due = mark != HF__MARK_OWN; /* the terminal's is gone, and the point still there */
 }

@@ -25,9 +25,11 @@ typedef struct hf__transaction {
         HF__OWNER,
         HF__GUEST_OUTSIDE,
         HF__GUEST_INSIDE
-    } part;       /* who began it; a guest before and behind its mark */
-    bool touched; /* it was at the terminal, so that what it tells depends on the commit */
-    bool seen;    /* a layer has seen a result of it: no silent second try */
+    } part;         /* who began it; a guest before and behind its mark */
+    bool touched;   /* it was at the terminal, so that what it tells depends on the commit */
+    bool seen;      /* a layer has seen a result of it: no silent second try */
+    unsigned marks; /* HF__MARK_OWN that were set and not ended */
+    bool due; /* the newest of them is to be the terminal's at the next write: nothing was written since */
 } hf__transaction;
 
 /* Makes ready for the next op: inside the transaction where one stayed open, else for one of its own. */
@@ -44,12 +46,14 @@ int hf__transaction_exec(hf__transaction *txn, const hf__op_def *def, const hf_o
 
 /* A point to come back to. HF__MARK_START costs nothing: nothing had been written, so that a rollback leads
  * back to it. It outlives the change from a reading to a writing transaction, which a terminal's mark would
- * not. */
-typedef enum hf__mark { HF__MARK_START, HF__MARK_INSIDE } hf__mark;
+ * not. HF__MARK_OWN becomes a mark of the terminal's at the first write behind it. HF__MARK_SHARED is the point
+ * of the last one around it that is not: either nothing was written in between, or whoever set it does not go on after a
+ * failure, so that what is around it is undone as well. */
+typedef enum hf__mark { HF__MARK_START, HF__MARK_OWN, HF__MARK_SHARED } hf__mark;
 
 /* Each mark that was set is ended by exactly one of release (all is well) and undo (what came after is
- * gone). */
-int hf__transaction_mark(hf__transaction *txn, hf__mark *mark, hf_error *err);
+ * gone). `may_go_on`: whether anybody may, after the undo, before an outer mark is undone. */
+int hf__transaction_mark(hf__transaction *txn, bool may_go_on, hf__mark *mark, hf_error *err);
 int hf__transaction_release(hf__transaction *txn, hf__mark mark, hf_error *err);
 void hf__transaction_undo(hf__transaction *txn, hf__mark mark);
 

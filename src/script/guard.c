@@ -195,11 +195,19 @@ static int l_sort(lua_State *L) {
 
 /* ---- Errors ------------------------------------------------------------------------------------ */
 
-/* A spent budget goes on. */
+/* Calls what is on the stack above index `below`; a spent budget goes on. */
+static int l_catch(lua_State *L, int below) {
+    hf__vm *vm = l_vm_of(L);
+    vm->catching++;
+    int status = lua_pcall(L, lua_gettop(L) - below - 1, LUA_MULTRET, 0);
+    vm->catching--;
+    l_budget_check(L, vm->budget);
+    return status;
+}
+
 static int l_pcall(lua_State *L) {
     luaL_checkany(L, 1);
-    int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
-    l_budget_check(L, budget_of(L));
+    int status = l_catch(L, 0);
     lua_pushboolean(L, status == LUA_OK);
     lua_insert(L, 1);
     return lua_gettop(L);
@@ -212,8 +220,7 @@ static int l_xpcall(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_replace(L, 1);
     lua_replace(L, 2); /* handler, function, arguments */
-    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
-    l_budget_check(L, budget_of(L));
+    int status = l_catch(L, 1);
     if (status != LUA_OK) {
         lua_pushvalue(L, 1);
         lua_insert(L, -2);

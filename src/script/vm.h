@@ -50,6 +50,7 @@ typedef struct hf__vm {
     hf__visit *visit;     /* the innermost op that runs here */
     uint64_t generations; /* of visits, and */
     uint64_t serials;     /* of calls, so far */
+    unsigned catching;    /* pcall and xpcall that run within each other, of scripts with a budget */
     hf__budget
         *memory; /* what counts the state's memory, with or without a budget; NULL for a host's state */
     hf__names names;

@@ -195,11 +195,51 @@ static void what_a_layer_runs_is_marked_and_released_or_undone(void **state) {
             "  return result\n"
             "end");
     done(f, ADD("m1", "x"));
-    assert_int_equal(strncmp(f->trace, "begin add ", 10), 0);
-    assert_non_null(strstr(f->trace, "mark mark add release undo "));
-    assert_int_equal(strcmp(f->trace + strlen(f->trace) - 7, "commit "), 0);
+    assert_string_equal(f->trace, "begin add add mark add undo add commit ");
     assert_int_equal(fake_of(f)->marks_count, 0);
     assert_int_equal(fake_of(f)->count, 3);
+}
+
+static int pass_in_c(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    return hf_next(layer, op, result, err);
+}
+
+static void marks_are_set_where_somebody_may_catch_a_failure(void **state) {
+    static const struct {
+        const char *way, *more; /* to the layers below */
+        bool marks;
+        hf_flag trusted;
+    } cases[] = {
+        {"next(op)", "", false, HF_NO},
+        {"pcall(error) or next(op)", "", false, HF_NO},
+        {"select(2, pcall(next, op))", "", true, HF_NO},
+        {"select(2, xpcall(next, tostring, op))", "", true, HF_NO},
+        {"next(op)", "onError = 'continue',", true, HF_NO},
+        {"next(op)", "", true, HF_YES},
+        {NULL, NULL, true, HF_NO}, /* layers in C */
+    };
+    const hf_op ops[] = {{ADD("m1", "1")}, {ADD("m2", "2")}};
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture_close(f);
+        f->options.trusted = cases[i].trusted;
+        fixture_open(f);
+        fake_of(f)->count = fake_of(f)->committed = 0;
+        for (int k = 0; k < 2; k++) {
+            char source[200], name[] = {(char)('a' + k), '\0'};
+            snprintf(source, sizeof source,
+                     "return {ops = {'add'}, %s handle = function(op, next) return %s end}", cases[i].more,
+                     cases[i].way);
+            if (cases[i].way != NULL)
+                use_lua(f, name, source);
+            else
+                use_c(f, name, (const char *const[]){"add", NULL}, pass_in_c, NULL);
+        }
+        f->trace[0] = '\0';
+        done(f, .op = "batch", .ops = ops, .ops_count = 2);
+        assert_string_equal(f->trace, /* of two neighbours' marks the terminal has one */
+                            cases[i].marks ? "begin add mark add release commit " : "begin add add commit ");
+    }
 }
 
 static void a_failure_rolls_back(void **state) {
@@ -325,10 +365,10 @@ static void once_a_layer_has_seen_an_answer_only_a_busy_commit_is_tried_again(vo
             "end");
     plan(f, "commit", HF_BUSY, 2);
     done(f, ADD("m1", "x"));
-    assert_string_equal(f->trace, "begin add mark add release commit commit commit ");
+    assert_string_equal(f->trace, "begin add add commit commit commit ");
     plan(f, "commit", HF_IO, 1);
     assert_code(failed(f, ADD("m2", "x")), HF_IO);
-    assert_string_equal(f->trace, "begin add mark add release commit rollback ");
+    assert_string_equal(f->trace, "begin add add commit rollback ");
     const hf_op ops[] = {{ADD("m3", "1")}, {ADD("m4", "2")}};
     fixture_close(f);
     fixture_open(f);
@@ -447,6 +487,7 @@ int main(void) {
         TEST(an_op_that_a_layer_answers_does_not_begin),
         TEST(a_batch_comes_op_by_op_in_one_transaction),
         TEST(what_a_layer_runs_is_marked_and_released_or_undone),
+        TEST(marks_are_set_where_somebody_may_catch_a_failure),
         TEST(a_failure_rolls_back),
         TEST(an_answer_that_does_not_fit_is_refused),
         cmocka_unit_test(a_failure_without_a_word_has_its_code),

@@ -95,6 +95,17 @@ static int run_whole(const char *name) {
     return hf__transaction_whole(&txn, hf__op_find(name, strlen(name)), &op, &result, &err);
 }
 
+/* Sets a mark, behind which its owner may go on after an undo, or may not. */
+static hf__mark set_mark(bool may_go_on) {
+    hf__mark mark;
+    assert_int_equal(hf__transaction_mark(&txn, may_go_on, &mark, &err), HF_OK);
+    return mark;
+}
+
+static void release(hf__mark mark) {
+    assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
+}
+
 static int64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -140,9 +151,9 @@ static void test_transaction__a_terminal_without_transactions_is_enough(void **s
     hf__mark mark;
     txn.terminal = &bare;
     assert_int_equal(run("add"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     hf__transaction_undo(&txn, mark);
     assert_int_equal(hf__transaction_commit(&txn, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
@@ -218,7 +229,7 @@ static void test_transaction__an_exec_that_follows_another_is_not_tried_again(vo
 static void test_transaction__an_exec_is_not_tried_again_once_a_result_was_seen(void **state) {
     (void)state;
     hf__mark mark;
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, mark);
     f.exec = (struct plan){{HF_IO}, 0};
@@ -295,13 +306,13 @@ static void test_transaction__a_whole_op_does_not_repeat_an_unknown_outcome(void
 static void test_transaction__a_mark_before_the_first_touch_costs_nothing(void **state) {
     (void)state;
     hf__mark mark;
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(mark, HF__MARK_START);
     assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     hf__transaction_undo(&txn, mark);
     assert_string_equal(f.calls, "");
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, mark);
     assert_int_equal(txn.phase, HF__IDLE);
@@ -309,43 +320,104 @@ static void test_transaction__a_mark_before_the_first_touch_costs_nothing(void *
     assert_string_equal(f.calls, "Ber");
 }
 
-static void test_transaction__a_mark_inside_is_the_terminals(void **state) {
+static void test_transaction__a_mark_inside_is_the_terminals_from_the_next_write_on(void **state) {
     (void)state;
-    hf__mark outer, inner;
     assert_int_equal(run("add"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &outer, &err), HF_OK);
-    assert_int_equal(outer, HF__MARK_INSIDE);
-    assert_int_equal(hf__transaction_mark(&txn, &inner, &err), HF_OK);
+    hf__mark outer = set_mark(true);
+    assert_int_equal(outer, HF__MARK_OWN);
+    assert_int_equal(run("get"), HF_OK);
+    assert_string_equal(f.calls, "Bee");
+    assert_int_equal(run("add"), HF_OK);
+    hf__mark inner = set_mark(true);
+    assert_int_equal(inner, HF__MARK_OWN);
     assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, inner);
-    assert_int_equal(hf__transaction_release(&txn, outer, &err), HF_OK);
+    release(outer);
     assert_int_equal(hf__transaction_commit(&txn, &err), HF_OK);
-    assert_string_equal(f.calls, "Bemmeulc");
+    assert_string_equal(f.calls, "Beememeulc");
+}
+
+static void test_transaction__a_mark_behind_which_nothing_is_written_costs_nothing(void **state) {
+    (void)state;
+    assert_int_equal(run("add"), HF_OK);
+    release(set_mark(true));
+    hf__transaction_undo(&txn, set_mark(true));
+    hf__mark outer = set_mark(true), inner = set_mark(true);
+    assert_int_equal(run("get"), HF_OK);
+    hf__transaction_undo(&txn, inner);
+    release(outer);
+    assert_int_equal(run("add"), HF_OK);
+    assert_string_equal(f.calls, "Beee");
+}
+
+static void test_transaction__marks_with_nothing_between_them_are_one(void **state) {
+    (void)state;
+    assert_int_equal(run("add"), HF_OK);
+    hf__mark outer = set_mark(true), inner = set_mark(true), innermost = set_mark(true);
+    assert_int_equal(inner, HF__MARK_SHARED);
+    assert_int_equal(run("add"), HF_OK);
+    release(innermost);
+    release(inner);
+    release(outer);
+    assert_string_equal(f.calls, "Bemel");
+    outer = set_mark(true), inner = set_mark(true);
+    assert_int_equal(run("add"), HF_OK);
+    hf__transaction_undo(&txn, inner);
+    assert_string_equal(f.calls, "Bemelmeu");
+    inner = set_mark(true); /* a second try */
+    assert_int_equal(run("add"), HF_OK);
+    release(inner);
+    hf__transaction_undo(&txn, outer);
+    assert_string_equal(f.calls, "Bemelmeumeu");
+    assert_int_equal(run("add"), HF_OK);
+    assert_string_equal(f.calls, "Bemelmeumeue");
+}
+
+static void test_transaction__who_does_not_go_on_needs_no_mark(void **state) {
+    (void)state;
+    assert_int_equal(run("add"), HF_OK);
+    release(set_mark(false));
+    hf__mark outer = set_mark(true);
+    assert_int_equal(run("add"), HF_OK);
+    hf__mark inner = set_mark(false);
+    assert_int_equal(inner, HF__MARK_SHARED);
+    assert_int_equal(run("add"), HF_OK);
+    hf__transaction_undo(&txn, inner);
+    assert_string_equal(f.calls, "Bemeeu");
+    assert_int_equal(run("add"), HF_OK); /* as the error leaves it: undone as well */
+    hf__transaction_undo(&txn, outer);
+    assert_string_equal(f.calls, "Bemeeumeu");
+    assert_int_equal(run("add"), HF_OK);
+    hf__transaction_undo(&txn, set_mark(false));
+    assert_string_equal(f.calls, "Bemeeumeuer"); /* there is none around it */
+    assert_int_equal(txn.phase, HF__IDLE);
 }
 
 static void test_transaction__a_mark_set_while_reading_survives_the_change_to_writing(void **state) {
     (void)state;
     hf__mark mark;
     assert_int_equal(run("get"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, mark);
     assert_string_equal(f.calls, "becBer");
     assert_int_equal(txn.phase, HF__IDLE);
     assert_int_equal(run("get"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
     assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
     assert_int_equal(hf__transaction_commit(&txn, &err), HF_OK);
     assert_string_equal(f.calls, "becBerbecBec");
 }
 
-static void test_transaction__a_failed_mark_is_an_error_and_no_more(void **state) {
+static void test_transaction__a_failed_mark_fails_the_write_and_no_more(void **state) {
     (void)state;
-    hf__mark mark;
     f.mark = (struct plan){{HF_IO}, 0};
     assert_int_equal(run("add"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_IO);
+    hf__mark failing = set_mark(true);
+    assert_int_equal(run("add"), HF_IO);
+    assert_string_equal(err.message, "planned at m");
+    hf__transaction_undo(&txn, failing);
     assert_int_equal(run("add"), HF_OK);
     assert_int_equal(hf__transaction_commit(&txn, &err), HF_OK);
     assert_string_equal(f.calls, "Bemec");
@@ -355,60 +427,62 @@ static void test_transaction__a_failed_mark_is_an_error_and_no_more(void **state
 
 static void test_transaction__after_a_failed_undo_only_a_rollback_works(void **state) {
     (void)state;
-    hf__mark outer, mark;
+    hf__mark mark;
     f.undo = (struct plan){{HF_IO}, 0};
     assert_int_equal(run("add"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &outer, &err), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
-    hf__transaction_undo(&txn, mark);
+    hf__mark outer = set_mark(true);
+    assert_int_equal(run("add"), HF_OK);
+    hf__mark inner = set_mark(true);
+    assert_int_equal(run("add"), HF_OK);
+    hf__transaction_undo(&txn, inner);
     assert_int_equal(run("add"), HF_IO);
     assert_string_equal(err.message, "an earlier step of this transaction could not be undone: planned at u");
     assert_int_equal(err.sqlite_code, 99);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_IO);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_IO);
     assert_int_equal(hf__transaction_release(&txn, outer, &err), HF_IO);
     hf__transaction_undo(&txn, outer); /* would come back to the inner mark: not asked of the terminal */
-    assert_string_equal(f.calls, "Bemmu");
+    assert_string_equal(f.calls, "Bememeu");
     assert_int_equal(hf__transaction_commit(&txn, &err), HF_IO);
-    assert_string_equal(f.calls, "Bemmur");
+    assert_string_equal(f.calls, "Bememeur");
     assert_int_equal(run("add"), HF_OK);
-    assert_string_equal(f.calls, "BemmurBe");
+    assert_string_equal(f.calls, "BememeurBe");
 }
 
 static void test_transaction__a_busy_undo_is_not_mistaken_for_a_busy_commit(void **state) {
     (void)state;
-    hf__mark mark;
     f.undo = (struct plan){{HF_BUSY}, 0};
     assert_int_equal(run("add"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    hf__mark mark = set_mark(true);
+    assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, mark);
     assert_int_equal(hf__transaction_commit(&txn, &err), HF_BUSY);
-    assert_string_equal(f.calls, "Bemur");
+    assert_string_equal(f.calls, "Bemeur");
 }
 
 static void test_transaction__a_failed_release_breaks_it_too(void **state) {
     (void)state;
-    hf__mark mark;
     f.release = (struct plan){{HF_IO}, 0};
     assert_int_equal(run("add"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    hf__mark mark = set_mark(true);
+    assert_int_equal(run("add"), HF_OK);
     assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_IO);
     assert_string_equal(err.message, "planned at l");
     assert_int_equal(hf__transaction_commit(&txn, NULL), HF_IO);
-    assert_string_equal(f.calls, "Bemlr");
+    assert_string_equal(f.calls, "Bemelr");
 }
 
 static void test_transaction__undoing_to_the_start_mends_a_broken_one(void **state) {
     (void)state;
-    hf__mark start, inside;
     f.undo = (struct plan){{HF_IO}, 0};
-    assert_int_equal(hf__transaction_mark(&txn, &start, &err), HF_OK);
+    hf__mark start = set_mark(true);
     assert_int_equal(run("add"), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &inside, &err), HF_OK);
+    hf__mark inside = set_mark(true);
+    assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, inside);
     hf__transaction_undo(&txn, start);
     assert_int_equal(run("add"), HF_OK);
     assert_int_equal(hf__transaction_commit(&txn, &err), HF_OK);
-    assert_string_equal(f.calls, "BemurBec");
+    assert_string_equal(f.calls, "BemeurBec");
 }
 
 /* ---- Guests ------------------------------------------------------------------------------------ */
@@ -468,10 +542,10 @@ static void test_transaction__a_guest_joins_at_its_first_touch(void **state) {
     assert_false(txn.touched);
     assert_string_equal(f.calls, "Be");
     hf__transaction_next(&txn, false);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(run("get"), HF_OK);
     assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
     assert_int_equal(hf__transaction_release(&txn, mark, &err), HF_OK);
     assert_true(txn.touched);
@@ -483,7 +557,7 @@ static void test_transaction__a_guest_goes_back_to_where_it_came_in(void **state
     (void)state;
     hf__mark mark;
     begin_for_guests();
-    assert_int_equal(hf__transaction_mark(&txn, &mark, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &mark, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, mark);
     assert_int_equal(run("add"), HF_OK);
@@ -515,7 +589,7 @@ static void test_transaction__a_guest_does_not_mend_a_broken_one(void **state) {
     hf__mark start;
     begin_for_guests();
     f.undo = (struct plan){{HF_IO}, 0};
-    assert_int_equal(hf__transaction_mark(&txn, &start, &err), HF_OK);
+    assert_int_equal(hf__transaction_mark(&txn, true, &start, &err), HF_OK);
     assert_int_equal(run("add"), HF_OK);
     hf__transaction_undo(&txn, start);
     assert_int_equal(run("add"), HF_IO);
@@ -553,9 +627,12 @@ int main(void) {
         TEST(test_transaction__a_whole_op_that_fails_leaves_nothing),
         TEST(test_transaction__a_whole_op_does_not_repeat_an_unknown_outcome),
         TEST(test_transaction__a_mark_before_the_first_touch_costs_nothing),
-        TEST(test_transaction__a_mark_inside_is_the_terminals),
+        TEST(test_transaction__a_mark_inside_is_the_terminals_from_the_next_write_on),
+        TEST(test_transaction__a_mark_behind_which_nothing_is_written_costs_nothing),
+        TEST(test_transaction__marks_with_nothing_between_them_are_one),
+        TEST(test_transaction__who_does_not_go_on_needs_no_mark),
         TEST(test_transaction__a_mark_set_while_reading_survives_the_change_to_writing),
-        TEST(test_transaction__a_failed_mark_is_an_error_and_no_more),
+        TEST(test_transaction__a_failed_mark_fails_the_write_and_no_more),
         TEST(test_transaction__after_a_failed_undo_only_a_rollback_works),
         TEST(test_transaction__a_busy_undo_is_not_mistaken_for_a_busy_commit),
         TEST(test_transaction__a_failed_release_breaks_it_too),
