@@ -41,6 +41,11 @@ int hf__insert_message(hf__store *store, const hf_message *message, int64_t posi
                        hf_error *err);
 int hf__fail_unstored(hf_error *err, const char *what, hf_text id); /* where that cannot be */
 
+/* Of many messages in a row, the row of their conversation is written for the first and the last: this writes what is due,
+ * before anything but an `add` or `reserve` looks at it, and before a mark, so that an undo need but forget it. */
+int hf__growth_write(hf__store *store, hf_error *err);
+void hf__growth_forget(hf__store *store);
+
 int hf__insert_conversation(hf__store *store, const hf_conversation *conversation, bool *stored,
                             hf_error *err);
 int hf__find_newest(hf__store *store, int64_t *newest, hf_error *err); /* the latest time in the store */

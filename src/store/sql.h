@@ -68,9 +68,9 @@
                           " origin_channel = coalesce(origin_channel, ?2) WHERE position = ?3")              \
     XX(CONVERSATION_ANSWER, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1,"                \
                             " origin_channel = coalesce(origin_channel, ?2), unseen = 1,"                    \
-                            " latest_assistant_message_id = CASE WHEN coalesce(latest_assistant_at, 0) < ?1" \
+                            " latest_assistant_message_id = CASE WHEN coalesce(latest_assistant_at, 0) < ?5" \
                             " THEN ?4 ELSE latest_assistant_message_id END,"                                 \
-                            " latest_assistant_at = max(coalesce(latest_assistant_at, 0), ?1)"               \
+                            " latest_assistant_at = max(coalesce(latest_assistant_at, 0), ?5)"               \
                             " WHERE position = ?3")                                                          \
     XX(CONVERSATION_FILLED, "UPDATE conversations SET updated_at = ?1, last_message_at = ?1 WHERE id = ?2")  \
     XX(CONVERSATION_ATTEND, "UPDATE conversations SET unseen = 1,"                                           \

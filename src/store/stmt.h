@@ -30,6 +30,15 @@ typedef struct hf__place {
     ino_t inode;
 } hf__place;
 
+/* What the row of a conversation has yet to say of the messages that were stored in it last. */
+typedef struct hf__growth_due {
+    int64_t position; /* the conversation of the last message since the transaction began, or its last mark */
+    bool waits;       /* the rest is to be written */
+    int64_t updated_at, answered_at;
+    size_t answer_size; /* 0: no answer among them */
+    char answer[HF__RECENT_ID];
+} hf__growth_due;
+
 typedef struct hf__store {
     sqlite3 *db;
     hf__place place;
@@ -45,6 +54,7 @@ typedef struct hf__store {
     int shaken_sqlite;                /* and SQLite's own */
     hf__outbox outbox;                /* lines for the disk view */
     hf__recent recent;                /* what the last writes told */
+    hf__growth_due due;               /* what of them is yet to be written */
     char *view_dir;                   /* the store's copy of options.view_dir */
     hf__checkpointer *checkpointer;   /* NULL for a database in memory */
     unsigned told;                    /* what of its news the host's log has */

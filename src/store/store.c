@@ -59,6 +59,7 @@ static int terminal_begin(void *data, int write, hf_error *err) {
     hf__store *store = data;
     int code = steady(store, err);
     store->writing = write;
+    hf__growth_forget(store);
     if (code == HF_OK) code = write ? begin_write(store, err) : hf__query_run(store, HF__SQL_BEGIN_READ, err);
     if (code == HF_OK) hf__recent_begin(store, write);
     return code;
@@ -66,7 +67,9 @@ static int terminal_begin(void *data, int write, hf_error *err) {
 
 static int terminal_commit(void *data, hf_error *err) {
     hf__store *store = data;
-    int code = run_inside(store, HF__SQL_COMMIT, err);
+    int code = check_inside(store, err);
+    if (code == HF_OK) code = hf__growth_write(store, err);
+    if (code == HF_OK) code = hf__query_run(store, HF__SQL_COMMIT, err);
     if (code != HF_OK) return code;
     store->commits += store->writing;
     hf__recent_commit(store);
@@ -86,9 +89,13 @@ static void terminal_rollback(void *data) {
 
 static int terminal_mark(void *data, hf_error *err) {
     hf__store *store = data;
-    int code = run_inside(store, HF__SQL_MARK, err);
-    if (code == HF_OK) hf__outbox_mark(&store->outbox);
-    return code;
+    int code = check_inside(store, err);
+    if (code == HF_OK) code = hf__growth_write(store, err);
+    if (code == HF_OK) code = hf__query_run(store, HF__SQL_MARK, err);
+    if (code != HF_OK) return code;
+    hf__growth_forget(store);
+    hf__outbox_mark(&store->outbox);
+    return HF_OK;
 }
 
 static int terminal_release(void *data, hf_error *err) {
@@ -101,6 +108,7 @@ static int terminal_release(void *data, hf_error *err) {
 static int terminal_undo(void *data, hf_error *err) {
     hf__store *store = data;
     hf__recent_forget(store);
+    hf__growth_forget(store);
     int code = run_inside(store, HF__SQL_UNDO, err);
     if (code == HF_OK) code = run_inside(store, HF__SQL_RELEASE, err);
     if (code == HF_OK) hf__outbox_undo(&store->outbox);
@@ -132,7 +140,9 @@ static int terminal_exec(void *data, const hf_op *op, hf_result *result, hf_erro
     if (code != HF_OK) return code;
     store->faltered = false;
     store->writes += def->writes;
-    code = functions[def->kind](store, op, result, err);
+    bool grows = def->kind == HF__KIND_add || def->kind == HF__KIND_reserve;
+    if (!grows) code = hf__growth_write(store, err);
+    if (code == HF_OK) code = functions[def->kind](store, op, result, err);
     hf__recent_after(store, def->kind, code);
     bool grave = code == HF_MEMORY || code == HF_IO || code == HF_FULL;
     if (grave && store->faltered) { /* an owner's file is no concern of SQLite's: that op alone is undone */

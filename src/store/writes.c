@@ -109,6 +109,8 @@ typedef struct parent {
 static int find_parent(hf__store *store, hf_text id, parent *out, hf_error *err) {
     out->recent = hf__recent_find(store, id, &out->growth, &out->next);
     if (out->recent) return HF_OK;
+    int code = hf__growth_write(store, err);
+    if (code != HF_OK) return code;
     hf__query query = hf__query_start(store, HF__SQL_CONVERSATION_GROWTH, err);
     hf__bind_text(&query, id);
     bool found = hf__query_row(&query);
@@ -119,7 +121,7 @@ static int find_parent(hf__store *store, hf_text id, parent *out, hf_error *err)
         out->newest = hf__read_int(&query);
         out->next = hf__read_int(&query);
     }
-    int code = hf__query_end(&query);
+    code = hf__query_end(&query);
     return code == HF_OK && !found ? hf__no_conversation(err, "conversationId", id) : code;
 }
 
@@ -176,17 +178,56 @@ int hf__fail_unstored(hf_error *err, const char *what, hf_text id) {
         what, (int)id.size, id.data);
 }
 
-/* What the conversation has to say of its newest message, in one write of its row. */
-static int grow_conversation(hf__store *store, int64_t position, const hf_message *message, hf_text channel,
-                             hf_error *err) {
-    bool answer = message->state == HF_STATE_FINAL && hf__is_answer(message);
+/* What the conversation has to say of its newest messages, in one write of its row; `answer` is absent where none of them
+ * is one. */
+static int write_growth(hf__store *store, int64_t position, int64_t updated_at, hf_text channel,
+                        hf_text answer, int64_t answered_at, hf_error *err) {
+    bool answered = answer.data != NULL;
     hf__query query =
-        hf__query_start(store, answer ? HF__SQL_CONVERSATION_ANSWER : HF__SQL_CONVERSATION_GROW, err);
-    hf__bind_int(&query, message->created_at);
+        hf__query_start(store, answered ? HF__SQL_CONVERSATION_ANSWER : HF__SQL_CONVERSATION_GROW, err);
+    hf__bind_int(&query, updated_at);
     hf__bind_text(&query, channel);
     hf__bind_int(&query, position);
-    if (answer) hf__bind_text(&query, message->id);
+    if (answered) hf__bind_text(&query, answer);
+    if (answered) hf__bind_int(&query, answered_at);
     return hf__query_do(&query);
+}
+
+int hf__growth_write(hf__store *store, hf_error *err) {
+    hf__growth_due *due = &store->due;
+    if (!due->waits) return HF_OK;
+    hf_text answer = {due->answer_size > 0 ? due->answer : NULL, due->answer_size};
+    int code =
+        write_growth(store, due->position, due->updated_at, (hf_text){0}, answer, due->answered_at, err);
+    if (code != HF_OK) return code;
+    due->waits = false;
+    due->answer_size = 0;
+    return HF_OK;
+}
+
+void hf__growth_forget(hf__store *store) {
+    store->due = (hf__growth_due){0};
+}
+
+static int grow_conversation(hf__store *store, int64_t position, const hf_message *message, hf_text channel,
+                             hf_error *err) {
+    hf__growth_due *due = &store->due;
+    bool answers = message->state == HF_STATE_FINAL && hf__is_answer(message);
+    hf_text answer = answers ? message->id : (hf_text){0};
+    int64_t time = message->created_at;
+    if (due->position != position || channel.data != NULL || answer.size > sizeof due->answer) {
+        int code = hf__growth_write(store, err);
+        if (code == HF_OK) code = write_growth(store, position, time, channel, answer, time, err);
+        if (code == HF_OK) due->position = position;
+        return code;
+    }
+    due->waits = true;
+    due->updated_at = time;
+    if (!answers) return HF_OK;
+    due->answered_at = time;
+    due->answer_size = answer.size;
+    memcpy(due->answer, answer.data, answer.size);
+    return HF_OK;
 }
 
 /* What follows from a message that was stored. */

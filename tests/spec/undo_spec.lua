@@ -133,7 +133,7 @@ describe("undo:", function()
   after_each(support.clean)
 
   it("leaves the same behind whatever random layers catch, marked or not", function()
-    local wanted = math.tointeger(os.getenv "HOLDFAST_PROPERTY_OPS" or 100000) // 20
+    local wanted = math.tointeger(os.getenv "HOLDFAST_PROPERTY_OPS" or 100000) // 100
     local seed = math.tointeger(os.getenv "HOLDFAST_SEED" or os.time() * 1000)
     local count = 0
     while count < wanted do

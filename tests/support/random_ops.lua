@@ -273,6 +273,23 @@ function Generator:batch()
   return {op = "batch", ops = list(ops)}
 end
 
+-- A batch that succeeds: new messages, most of them in one conversation, between ops that look at it.
+function Generator:run_of_messages()
+  local chance = self.chance
+  local ops = {}
+  for i = 1, 2 + chance:below(6) do
+    local conversation = chance:once_in(6) and chance:of(conversations) or ops[1] and ops[1].conversationId
+    local look = i == 1 or chance:once_in(4)
+    local op = self:op {look and (i > 1 and chance:of {"updateConversation", "markSeen"} or "createConversation")
+                        or chance:of {"add", "add", "reserve"}}
+    op.conversationId = conversation or op.conversationId
+    op.clientMessageId, op.messageId = nil, not look and ("n%d-%d"):format(self.count, i) or nil
+    if chance:once_in(20) and op.messageId then op.messageId = op.messageId .. ("-long"):rep(20) end
+    ops[i] = op
+  end
+  return {op = "batch", ops = list(ops)}
+end
+
 function Generator:clock()
   local jumps = {0, 1, 1, 5, 1000, -1, -500, -100000}
   self.time = math.max(1, self.time + self.chance:of(jumps))
@@ -294,6 +311,7 @@ function Generator:step()
   if self.count <= #conversations then return {op = "createConversation", conversationId = conversations[self.count]} end
   if chance:once_in(8) then return self:clock() end
   if chance:once_in(16) then return self:batch() end
+  if chance:once_in(16) then return self:run_of_messages() end
   if chance:once_in(120) then return {op = "@visit", step = self:op(visits)} end
   if chance:once_in(150) then return {op = "@reopen"} end
   if chance:once_in(100) then return self:death() end

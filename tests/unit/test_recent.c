@@ -307,6 +307,108 @@ static void a_conversation_made_amid_a_stream_is_no_older_than_another_handles_m
     assert_true(p->a.result.conversation->created_at >= theirs);
 }
 
+/* ---- Many in a row ----------------------------------------------------------------------------- */
+
+static int64_t add_inside(fixture *f, const char *conversation, const char *role, const char *id) {
+    hf_op op = {ADD(conversation, id)};
+    op.role = T(role);
+    op.skip_indexing = HF_YES;
+    assert_int_equal(inside(f, &op), HF_OK);
+    return f->result.message->created_at;
+}
+
+static const hf_conversation *look_inside(fixture *f, const char *conversation) {
+    assert_int_equal(inside(f, &(hf_op){.op = "getConversation", .conversation_id = T(conversation)}), HF_OK);
+    return f->result.conversation;
+}
+
+static void of_messages_in_a_row_the_conversation_is_written_for_the_first_and_the_last(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    int before = sqlite3_total_changes(fixture_db(f));
+    begin(f, 1);
+    for (int i = 0; i < 5; i++)
+        add_inside(f, "c1", i == 2 ? "assistant" : "user", (const char *[]){"m1", "m2", "m3", "m4", "m5"}[i]);
+    commit(f);
+    assert_int_equal(sqlite3_total_changes(fixture_db(f)) - before, 5 + 2);
+    const hf_conversation *found = done(f, .op = "getConversation", .conversation_id = T("c1"))->conversation;
+    assert_int_equal(found->last_message_at, 1000005);
+    assert_int_equal(found->updated_at, 1000005);
+    assert_text(found->attention->latest_assistant_message_id, "m3");
+    assert_int_equal(found->attention->latest_assistant_at, 1000003);
+    assert_int_equal(found->attention->unseen, 1);
+}
+
+static void whoever_looks_between_them_sees_all(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    begin(f, 1);
+    add_inside(f, "c1", "user", "m1");
+    int64_t answered_at = add_inside(f, "c1", "assistant", "m2");
+    int64_t last = add_inside(f, "c1", "user", "m3");
+    const hf_conversation *found = look_inside(f, "c1");
+    assert_int_equal(found->last_message_at, last);
+    assert_int_equal(found->attention->latest_assistant_at, answered_at);
+    char id[101] = {0};
+    memset(id, 'a', 100);
+    add_inside(f, "c1", "assistant", id);
+    assert_text(look_inside(f, "c1")->attention->latest_assistant_message_id, id);
+    last = add_inside(f, "c1", "user", "m4");
+    assert_int_equal(inside(f, &(hf_op){ADD("c1", "m5"), .metadata = T("{\"userMessageChannel\":\"sms\"}")}),
+                     HF_OK);
+    assert_true(f->result.message->created_at > last);
+    found = look_inside(f, "c1");
+    assert_text(found->origin_channel, "sms");
+    assert_int_equal(found->last_message_at, last + 1);
+    commit(f);
+}
+
+static void a_conversation_that_is_looked_up_is_written_first(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    char conversation[101] = {0}, id[3] = "m0";
+    memset(conversation, 'c', 100); /* too long to be remembered */
+    done(f, .op = "createConversation", .conversation_id = T(conversation));
+    begin(f, 1);
+    for (int64_t last = 0, time; ++id[1] <= '5'; last = time) {
+        time = add_inside(f, conversation, "user", id);
+        assert_true(time > last);
+    }
+    commit(f);
+}
+
+static void of_what_is_undone_the_conversation_says_nothing(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    const hf_terminal *terminal = &f->terminal;
+    begin(f, 1);
+    add_inside(f, "c1", "user", "m1");
+    int64_t last = add_inside(f, "c1", "user", "m2");
+    assert_int_equal(terminal->mark(terminal->data, &f->err), HF_OK);
+    add_inside(f, "c1", "assistant", "m3");
+    add_inside(f, "c1", "assistant", "m4");
+    assert_int_equal(terminal->undo(terminal->data, &f->err), HF_OK);
+    assert_int_equal(look_inside(f, "c1")->last_message_at, last);
+    assert_null(look_inside(f, "c1")->attention);
+    add_inside(f, "c1", "assistant", "m5");
+    add_inside(f, "c1", "assistant", "m6");
+    terminal->rollback(terminal->data);
+    begin(f, 1);
+    commit(f);
+    assert_int_equal(
+        done(f, .op = "getConversation", .conversation_id = T("c1"))->conversation->last_message_at, 0);
+}
+
+static void a_conversation_that_cannot_be_written_fails_the_commit(void **state) {
+    fixture *f = &((pair *)*state)->a;
+    fixture_sql(f, "CREATE TRIGGER once BEFORE UPDATE ON conversations WHEN old.last_message_at IS NOT NULL"
+                   " BEGIN SELECT RAISE(ABORT, 'but once'); END");
+    begin(f, 1);
+    add_inside(f, "c1", "user", "m1");
+    add_inside(f, "c1", "user", "m2");
+    assert_int_equal(f->terminal.commit(f->terminal.data, &f->err), HF_INTERNAL);
+    assert_non_null(strstr(f->err.message, "but once"));
+    f->terminal.rollback(f->terminal.data);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM messages"), 0);
+    add(f, "c1", "m3");
+}
+
 /* ---- Repeats ----------------------------------------------------------------------------------- */
 
 static void a_repeat_writes_nothing_and_takes_no_time(void **state) {
@@ -377,6 +479,11 @@ int main(void) {
         RULE(a_delta_that_was_undone_is_not_counted),
         RULE(more_streams_than_are_remembered_stay_apart),
         RULE(a_conversation_made_amid_a_stream_is_no_older_than_another_handles_message),
+        RULE(of_messages_in_a_row_the_conversation_is_written_for_the_first_and_the_last),
+        RULE(whoever_looks_between_them_sees_all),
+        RULE(a_conversation_that_is_looked_up_is_written_first),
+        RULE(of_what_is_undone_the_conversation_says_nothing),
+        RULE(a_conversation_that_cannot_be_written_fails_the_commit),
         RULE(a_repeat_writes_nothing_and_takes_no_time),
         RULE(a_repeat_of_anothers_reserve_makes_no_owner),
         RULE(a_trigger_that_stores_messages_of_its_own_is_no_obstacle),
