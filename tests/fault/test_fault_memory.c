@@ -197,6 +197,38 @@ static void check_batch(sweep *s, int code) {
     check_row(s, code);
 }
 
+/* Messages in a row, after which their conversation is written. */
+static int row_step(sweep *s) {
+    char answer[40], last[40];
+    snprintf(answer, sizeof answer, "%s-answer", s->id);
+    snprintf(last, sizeof last, "%s-last", s->id);
+    hf_op ops[] = {{ADD(s->id, "hello")}, {ADD(answer, "hello")}, {ADD(last, "hello")}};
+    ops[1].role = T("assistant");
+    for (int i = 0; i < 3; i++)
+        ops[i].skip_indexing = HF_YES;
+    return hf_exec(s->f.store, &(hf_op){.op = "batch", .ops = ops, .ops_count = 3}, &s->f.result, &s->f.err);
+}
+
+/* All are there or none, and the conversation says so. */
+static void check_row_of_messages(sweep *s, int code) {
+    char ids[3][40];
+    snprintf(ids[0], sizeof ids[0], "%s", s->id);
+    snprintf(ids[1], sizeof ids[1], "%s-answer", s->id);
+    snprintf(ids[2], sizeof ids[2], "%s-last", s->id);
+    const hf_result *all = done(&s->f, .op = "list", .conversation_id = T("c1"));
+    assert_int_equal(all->messages_count, code == HF_OK ? 4 : 1);
+    int64_t last = all->messages[all->messages_count - 1].created_at;
+    const hf_conversation *found =
+        done(&s->f, .op = "getConversation", .conversation_id = T("c1"))->conversation;
+    assert_int_equal(found->last_message_at, last);
+    if (code == HF_OK)
+        assert_text(found->attention->latest_assistant_message_id, ids[1]);
+    else
+        assert_true(found->attention == NULL || found->attention->latest_assistant_message_id.data == NULL);
+    for (int i = 0; i < 3; i++)
+        done(&s->f, .op = "delete", .message_id = T(ids[i]));
+}
+
 static int json_step(sweep *s) {
     char op[300];
     hf_json out;
@@ -464,6 +496,14 @@ static void layers_that_slip_and_try_again_survive_lack_of_memory(void **state) 
     sweep_step(s, batch_step, check_batch);
 }
 
+static void messages_in_a_row_survive_lack_of_memory(void **state) {
+    sweep *s = *state;
+    open_with_layers(s, false);
+    sweep_step(s, row_step, check_row_of_messages);
+    use_lua(&s->f, "pass", "return {ops = {'add'}, handle = function(op, next) return next(op) end}");
+    sweep_step(s, row_step, check_row_of_messages);
+}
+
 static void the_disk_view_survives_lack_of_memory(void **state) {
     sweep *s = *state;
     char view[96];
@@ -536,6 +576,7 @@ int main(void) {
         TEST(streaming_survives_lack_of_memory),
         TEST(ops_through_layers_survive_lack_of_memory),
         TEST(the_disk_view_survives_lack_of_memory),
+        TEST(messages_in_a_row_survive_lack_of_memory),
         TEST(layers_that_slip_and_try_again_survive_lack_of_memory),
         TEST(a_layer_of_the_hosts_survives_lack_of_memory),
         TEST(closing_needs_no_memory),
