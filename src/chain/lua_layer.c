@@ -374,13 +374,14 @@ static int l_next(lua_State *L) {
         lua_replace(L, lua_upvalueindex(NEXT_ERROR));
         return lua_error(L);
     }
+    lua_pushvalue(L, -1);
+    lua_replace(L, lua_upvalueindex(NEXT_RESULT));
     call->passed = true;
     if (call->step != NULL) call->step->got = hf__trace_table(visit->frame->trace, L, -1);
-    if (visit->frame->chain->layers[call->position].tolerated)
-        l_push_copy(L, -1);
-    else
-        lua_pushvalue(L, -1);
-    lua_replace(L, lua_upvalueindex(NEXT_RESULT));
+    if (visit->frame->chain->layers[call->position].tolerated) {
+        l_push_copy(L, -1); /* where memory for it is lacking, the layer does not get what it is of either */
+        lua_replace(L, lua_upvalueindex(NEXT_RESULT));
+    }
     return 1;
 }
 

@@ -484,8 +484,7 @@ static void ops_through_layers_survive_lack_of_memory(void **state) {
     sweep_step(*state, json_step, check_json);
 }
 
-static void layers_that_slip_and_try_again_survive_lack_of_memory(void **state) {
-    sweep *s = *state;
+static void open_with_slips(sweep *s) {
     open_with_layers(s, false);
     use_lua(&s->f, "retry", retry_lua);
     use_lua(&s->f, "early", early_slip_lua);
@@ -493,7 +492,18 @@ static void layers_that_slip_and_try_again_survive_lack_of_memory(void **state) 
     use_lua(&s->f, "late", late_slip_lua);
     use_lua(&s->f, "retry-below", retry_lua);
     s->caught = true;
-    sweep_step(s, batch_step, check_batch);
+}
+
+static void layers_that_slip_and_try_again_survive_lack_of_memory(void **state) {
+    open_with_slips(*state);
+    sweep_step(*state, batch_step, check_batch);
+}
+
+static void layers_that_slip_amid_messages_in_a_row_survive_lack_of_memory(void **state) {
+    sweep *s = *state;
+    strcpy(s->f.path, ":memory:"); /* no checkpoint, whose lock a write may meet */
+    open_with_slips(s);
+    sweep_step(s, row_step, check_row_of_messages);
 }
 
 static void messages_in_a_row_survive_lack_of_memory(void **state) {
@@ -578,6 +588,7 @@ int main(void) {
         TEST(the_disk_view_survives_lack_of_memory),
         TEST(messages_in_a_row_survive_lack_of_memory),
         TEST(layers_that_slip_and_try_again_survive_lack_of_memory),
+        TEST(layers_that_slip_amid_messages_in_a_row_survive_lack_of_memory),
         TEST(a_layer_of_the_hosts_survives_lack_of_memory),
         TEST(closing_needs_no_memory),
         TEST(a_copy_that_lacks_memory_says_so),
