@@ -72,7 +72,7 @@ static void l_look_into(lua_State *L, measuring *m) {
 
 static int l_measure(lua_State *L) {
     measuring *m = lua_touserdata(L, 1);
-    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    l_room(L, LUA_MINSTACK);
     lua_newtable(L);
     lua_newtable(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, m->layer->state);

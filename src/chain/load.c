@@ -136,7 +136,7 @@ static bool l_tolerated(lua_State *L, int table) {
 void l_layer_define(lua_State *L, int index, const hf__chain *chain, const char *name, hf__layer_def *out) {
     hf_error err;
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 10, NULL);
+    l_room(L, 10);
     for (size_t i = 0; i < HF__KINDS; i++)
         out->handlers[i] = LUA_NOREF;
     out->state = LUA_NOREF;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chain/tables.h"
+#include "script/vm.h"
 
 static bool l_says(lua_State *L, const hf__names *names, const hf__record *record, uint32_t expected,
                    bool grouped, const hf__op_def *def, const void *base);
@@ -142,7 +143,7 @@ static bool l_says(lua_State *L, const hf__names *names, const hf__record *recor
 /* The same for the table at `index`, of an op or an answer. [-0, +0] */
 static bool l_looks(lua_State *L, const hf__names *names, int index, const hf__op_def *def,
                     const hf__record *record, const void *base) {
-    luaL_checkstack(L, 16, NULL);
+    l_room(L, 16);
     lua_pushvalue(L, index);
     bool same = l_says_named(L, names, def, record, base);
     lua_pop(L, 1);

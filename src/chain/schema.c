@@ -96,7 +96,7 @@ static void l_unknown_key(lua_State *L, int schema, const char *key) {
 void l_apply_schema(lua_State *L, int schema, int config) {
     schema = lua_absindex(L, schema);
     config = lua_absindex(L, config);
-    luaL_checkstack(L, 12, NULL);
+    l_room(L, 12);
     if (lua_type(L, schema) != LUA_TTABLE)
         l_throwf(L, HF_INVALID, "the middleware's `schema`: expected a table, found a %s",
                  luaL_typename(L, schema));

@@ -163,7 +163,7 @@ static void l_set_fields(lua_State *L, const pushing *p, const hf__record *recor
 
 static void l_push_record(lua_State *L, const pushing *p, const hf__record *record, const void *base) {
     uint32_t shown = hf__shown(record, base);
-    luaL_checkstack(L, 8, NULL);
+    l_room(L, 8);
     lua_createtable(L, 0, count_of(shown));
     l_set_fields(L, p, record, shown, base);
 }
@@ -171,7 +171,7 @@ static void l_push_record(lua_State *L, const pushing *p, const hf__record *reco
 static void l_push_named(lua_State *L, const pushing *p, hf__kind kind, const hf__record *record,
                          const void *base) {
     uint32_t shown = hf__shown(record, base);
-    luaL_checkstack(L, 8, NULL);
+    l_room(L, 8);
     lua_createtable(L, 0, count_of(shown) + 1);
     lua_rawgeti(L, p->names, HF__NAME_OP);
     lua_rawgeti(L, p->names, HF__NAME_KIND + (int)kind);
@@ -182,7 +182,7 @@ static void l_push_named(lua_State *L, const pushing *p, hf__kind kind, const hf
 /* The same, with the names at hand. [-0, +1] */
 static void l_push_whole(lua_State *L, const hf__names *names, hf__arena *arena, int likely, hf__kind kind,
                          const hf__record *record, const void *base) {
-    luaL_checkstack(L, 2, NULL);
+    l_room(L, 2);
     lua_rawgeti(L, LUA_REGISTRYINDEX, names->table);
     l_push_named(L, &(pushing){arena, lua_gettop(L), likely}, kind, record, base);
     lua_replace(L, -2);
@@ -409,7 +409,7 @@ static void l_read_record(lua_State *L, int index, reading *r, const hf__record 
     uint32_t found = 0;
     bool named = !hf__record_is_row(record) && group == NULL;
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 8, "a table nests too deep");
+    l_room(L, 8);
     l_take(L, r, 0); /* many may be one table, which is empty but was large once */
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
@@ -449,7 +449,7 @@ static void l_read_record(lua_State *L, int index, reading *r, const hf__record 
 
 const hf__op_def *l_op_def(lua_State *L, int index) {
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 3, NULL);
+    l_room(L, 3);
     if (lua_type(L, index) != LUA_TTABLE)
         l_throwf(L, HF_INVALID, "expected an op, a table, found a %s", luaL_typename(L, index));
     lua_pushliteral(L, "op");
@@ -502,7 +502,7 @@ void l_read_result(lua_State *L, int index, hf__arena *arena, const hf__limits *
 /* ---- The context ------------------------------------------------------------------------------- */
 
 void l_push_context(lua_State *L, const hf__names *names, hf__arena *arena, const hf_context *context) {
-    luaL_checkstack(L, 8, NULL);
+    l_room(L, 8);
     lua_rawgeti(L, LUA_REGISTRYINDEX, names->table);
     pushing p = {arena, lua_gettop(L), 0};
     if (context != NULL && context->extras.data != NULL)
@@ -549,6 +549,6 @@ void l_read_context(lua_State *L, int index, hf__arena *arena, const hf__limits 
     if (lua_isnoneornil(L, index)) return;
     if (lua_type(L, index) != LUA_TTABLE)
         l_throwf(L, HF_INVALID, "context: expected a table, found a %s", luaL_typename(L, index));
-    luaL_checkstack(L, 8, NULL);
+    l_room(L, 8);
     l_split_context(L, lua_absindex(L, index), &r, out);
 }

@@ -66,7 +66,7 @@ static void l_set_text(lua_State *L, const char *name, const char *text) {
 }
 
 void l_push_error(lua_State *L, const hf_error *err) {
-    luaL_checkstack(L, 4, NULL);
+    l_room(L, 4);
     lua_createtable(L, 0, 7);
     l_set_text(L, "code", err->name);
     l_set_text(L, "message", err->message);
@@ -112,7 +112,7 @@ static void l_copy_text(lua_State *L, int index, const char *name, char *buffer,
 
 void l_read_error(lua_State *L, int index, hf_error *err) {
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 4, NULL);
+    l_room(L, 4);
     hf__fail(err, HF_MIDDLEWARE, "an error that is a %s", luaL_typename(L, index));
     if (lua_type(L, index) == LUA_TSTRING) {
         size_t size;

@@ -134,7 +134,7 @@ static bool l_says(lua_State *L, reader *r, int depth) {
 bool l_is_json(lua_State *L, int index, hf_text json) {
     int top = lua_gettop(L);
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 2 * DEEPEST + 8, NULL);
+    l_room(L, 2 * DEEPEST + 8);
     l_budget_charge(L, l_vm_of(L)->budget, json.size / 16);
     reader r = {json.data, json.data + json.size, 0};
     lua_pushvalue(L, index);
@@ -175,7 +175,7 @@ static bool l_push_table(lua_State *L, reader *r, bool named, int depth) {
     char close = named ? '}' : ']', c = ',';
     int count = 0, place = lua_gettop(L) + 1;
     if (depth == DEEPEST) return false;
-    luaL_checkstack(L, 2 * MOST_ITEMS + 6, NULL);
+    l_room(L, 2 * MOST_ITEMS + 6);
     lua_pushnil(L);
     reader ahead = *r;
     if (take(&ahead) == close) {
@@ -227,7 +227,7 @@ static bool l_push(lua_State *L, reader *r, int depth) {
 bool l_push_plain(lua_State *L, hf_text json) {
     int top = lua_gettop(L);
     reader r = {json.data, json.data + json.size, 0};
-    luaL_checkstack(L, 2, NULL);
+    l_room(L, 2);
     if (hf__utf8_check(json.data, json.size) == json.size && l_push(L, &r, 0) && take(&r) == '\0')
         return true;
     lua_settop(L, top);

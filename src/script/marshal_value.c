@@ -57,7 +57,7 @@ bool l_is_list(lua_State *L, int index) {
 /* ---- JSON to Lua ------------------------------------------------------------------------------- */
 
 void l_push_value(lua_State *L, const hf__value *value) {
-    luaL_checkstack(L, 4, "a JSON value nests too deep");
+    l_room(L, 4);
     switch (value->type) {
     case HF__NULL: hf__push_null(L); return;
     case HF__BOOL: lua_pushboolean(L, value->is.boolean); return;
@@ -91,7 +91,7 @@ void l_push_json(lua_State *L, hf__arena *arena, hf_text json) {
     if (l_push_plain(L, json)) return;
     /* What is in a store was checked at the bounds of its day; today's may be narrower. */
     if (hf__json_parse(arena, json, 500, &value, &err) != HF_OK) l_throw(L, &err);
-    luaL_checkstack(L, 5, NULL);
+    l_room(L, 5);
     l_push_value(L, value);
 }
 
@@ -107,7 +107,7 @@ void l_push_object(lua_State *L, hf__arena *arena, hf_text json) {
 /* Deeper tables than any op has are shared with the original. */
 static void l_copy(lua_State *L, int index, int depth) {
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 6, NULL);
+    l_room(L, 6);
     lua_newtable(L);
     int copy = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, index);) {
@@ -225,7 +225,7 @@ static hf__value *l_read_map(lua_State *L, int index, reading *r, size_t count) 
 
 static hf__value *l_read_table(lua_State *L, int index, reading *r) {
     if (r->depth == 0) l_throwf(L, r->code, "%s: nested too deep, or within itself", r->what);
-    luaL_checkstack(L, 6, "a value nests too deep");
+    l_room(L, 6);
     l_meet_table(L, r);
     size_t count = 0, positions = lua_rawlen(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
@@ -348,7 +348,7 @@ hf_text l_read_object(lua_State *L, int index, hf__arena *arena, const hf__limit
                       const char *what) {
     hf_error err;
     index = lua_absindex(L, index);
-    luaL_checkstack(L, 6, NULL);
+    l_room(L, 6);
     hf_text origin = origin_of(L, index);
     hf__arena_mark mark = hf__arena_here(arena);
     reading r = {.arena = arena,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "script/matcher.h"
+#include "script/vm.h"
 
 /* ---- Arguments and results --------------------------------------------------------------------- */
 
@@ -55,7 +56,7 @@ static void l_push_capture(const hf__matcher *m, int index, const char *s, const
 
 static int l_push_captures(const hf__matcher *m, const char *s, const char *end, int least) {
     int count = m->level > least ? m->level : least;
-    luaL_checkstack(m->L, count, "too many captures");
+    l_room(m->L, count);
     for (int i = 0; i < count; i++)
         l_push_capture(m, i, s, end);
     return count;

@@ -270,7 +270,7 @@ static void l_inherit_globals(lua_State *L, int environment) {
 }
 
 void l_push_environment(lua_State *L, const char *folder, bool trusted) {
-    luaL_checkstack(L, 10, NULL);
+    l_room(L, 10);
     lua_newtable(L);
     int environment = lua_gettop(L);
     if (trusted) l_inherit_globals(L, environment);

@@ -20,6 +20,7 @@ static const char vm_key = 0;
  * and each cycle goes over the libraries as well. The budget's cap holds all the same. */
 enum { GC_PAUSE = 400 };
 static const char breach_key = 0; /* the error of the budget that was spent last */
+static const char no_room = 0;    /* the error of a stack that could not grow, until it is described */
 
 static const luaL_Reg safe_libraries[] = {{"_G", luaopen_base},
                                           {"table", luaopen_table},
@@ -95,8 +96,15 @@ static hf__vm *find_vm_safe(lua_State *L) {
     return vm;
 }
 
+/* The stack has the few slots more that an error takes. */
+void l_room(lua_State *L, int count) {
+    if (lua_checkstack(L, count)) return;
+    lua_pushlightuserdata(L, (void *)&no_room);
+    lua_error(L);
+}
+
 hf__vm *l_vm_of(lua_State *L) {
-    luaL_checkstack(L, 4, NULL);
+    l_room(L, 4);
     hf__vm *vm = find_vm_safe(L);
     if (vm != NULL) return vm;
     l_marshal_setup(L);
@@ -164,7 +172,7 @@ static const hf__turn *blamed_turn(const hf__visit *visit, const hf__budget *bud
 }
 
 void l_push_breach(lua_State *L, hf__budget *budget) {
-    luaL_checkstack(L, 8, NULL);
+    l_room(L, 8);
     if (!budget->told) {
         char message[96];
         hf_error err;
@@ -189,28 +197,35 @@ void l_push_breach(lua_State *L, hf__budget *budget) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &breach_key);
 }
 
+static const char out_of_memory[] = "Lua ran out of memory";
+static const char too_deep[] = "nested so deep that the error could not be described";
+
+static int l_push_fault(lua_State *L, hf_code code, const char *message) {
+    hf_error err;
+    hf__fail(&err, code, "%s", message);
+    l_push_error(L, &err);
+    l_say_where(L);
+    return 1;
+}
+
 /* (what Lua raised without asking the handler) -> error table. */
 static int l_describe_bare(lua_State *L) {
     hf__budget *budget = l_vm_of(L)->budget;
     hf__budget_grant(budget);
     if (budget != NULL && hf__budget_is_spent(budget)) return l_push_breach(L, budget), 1;
-    hf_error err;
     const char *text = lua_tostring(L, 1);
     if (text != NULL && strcmp(text, "not enough memory") == 0)
-        hf__fail(&err, HF_MEMORY, "Lua ran out of memory");
-    else
-        hf__fail(&err, HF_DEPTH, "nested so deep that the error could not be described");
-    l_push_error(L, &err);
-    l_say_where(L);
-    return 1;
+        return l_push_fault(L, HF_MEMORY, out_of_memory);
+    return l_push_fault(L, HF_DEPTH, too_deep);
 }
 
 /* The message handler: makes an error table of whatever was raised, where it was raised. */
 static int l_describe_error(lua_State *L) {
     hf__budget *budget = l_vm_of(L)->budget;
     hf__budget_grant(budget); /* whoever made the protected call takes it back */
-    luaL_checkstack(L, 8, NULL);
+    l_room(L, 8);
     if (budget != NULL && hf__budget_is_spent(budget)) return l_push_breach(L, budget), 1;
+    if (lua_touserdata(L, 1) == &no_room) return l_push_fault(L, HF_MEMORY, out_of_memory);
     if (l_is_error(L, 1)) return 1;
     bool table = lua_type(L, 1) == LUA_TTABLE && !lua_getmetatable(L, 1);
     if (table && l_has_code(L, 1)) {
@@ -272,7 +287,7 @@ static int l_error_to_c(lua_State *L) {
 int hf__lua_enter(lua_State *L, lua_CFunction body, void *data, int index, hf_error *err) {
     hf_error unwanted;
     if (err == NULL) err = &unwanted;
-    if (!lua_checkstack(L, LUA_MINSTACK)) return hf__fail(err, HF_DEPTH, "the Lua stack is exhausted");
+    if (!lua_checkstack(L, LUA_MINSTACK)) return hf__fail(err, HF_MEMORY, "%s", out_of_memory);
     if (index != 0) index = lua_absindex(L, index);
     int top = lua_gettop(L);
     l_push_handler(L);
@@ -291,8 +306,8 @@ int hf__lua_enter(lua_State *L, lua_CFunction body, void *data, int index, hf_er
     int read = lua_pcall(L, 2, 0, 0);
     lua_settop(L, top);
     if (read != LUA_OK || (status == LUA_ERRMEM && !described))
-        hf__fail(err, HF_MEMORY, "Lua ran out of memory");
+        hf__fail(err, HF_MEMORY, "%s", out_of_memory);
     else if (!described)
-        hf__fail(err, HF_DEPTH, "nested so deep that the error could not be described");
+        hf__fail(err, HF_DEPTH, "%s", too_deep);
     return err->code;
 }

@@ -64,6 +64,10 @@ void hf__vm_free(hf__vm *vm);
 /* The vm of the state that L belongs to; a host's state gets one at its first use. [-0, +0] */
 hf__vm *l_vm_of(lua_State *L);
 
+/* Makes room for so many more values on the stack. Where there is none memory has run out, long before the stack's own
+ * bound, and that is thrown; luaL_checkstack says "stack overflow". [-0, +0] */
+void l_room(lua_State *L, int count);
+
 /* The error of a budget that is spent, made when it is first asked for. [-0, +1] */
 void l_push_breach(lua_State *L, hf__budget *budget);
 
