@@ -48,6 +48,7 @@ enum {
     WRITER_WAIT_MS = 100, /* for the writer inside to end, before a pass that holds the others */
     POLL_US = 200,
     GATE_WAIT_S = 10,   /* of a writer, then it tries its luck */
+    ASK_MS = 200,       /* to see whether a reader stays */
     STARVED_WAIT_S = 1, /* how often it is looked whether the reader has gone */
     LEAST_PATIENCE_MS = 5,
     MOST_PATIENCE_MS = 32,
@@ -237,16 +238,24 @@ static void note_outcome(hf__checkpointer *c, int rc, bool held) {
 
 /* ---- The thread -------------------------------------------------------------------------------- */
 
+/* Somebody asks: what is left only a reader keeps, and one that stays lets nothing more be copied for a while. */
+static int ask_readers(hf__checkpointer *c, bool *clear) {
+    int stood = c->copied, rc = SQLITE_OK;
+    for (int ms = 0; ms < ASK_MS && c->copied < c->log && c->copied == stood && rc == SQLITE_OK; ms += 10) {
+        sleep_us(10000);
+        rc = copy_some(c);
+    }
+    atomic_store(&c->frames, c->log);
+    *clear = c->copied == c->log || c->copied != stood;
+    return rc;
+}
+
 /* Copies what there is beside the writers, and a second time what came meanwhile where that is much; then the rest,
  * where writers go on. Clears `clear` where a reader is in the way. */
 static int copy_all(hf__checkpointer *c, int before, bool *clear) {
     int stood = c->copied, rc = copy_some(c);
     if (rc != SQLITE_OK) return rc;
-    if (before == 0) { /* somebody asks: only a reader keeps what is left */
-        atomic_store(&c->frames, c->log);
-        *clear = c->copied == c->log;
-        return SQLITE_OK;
-    }
+    if (before == 0) return ask_readers(c, clear);
     *clear = c->log < before || c->copied >= before;
     if (!*clear && c->starved && c->copied == stood)
         return SQLITE_OK; /* the same one: it will not leave soon */

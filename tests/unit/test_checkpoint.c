@@ -290,6 +290,11 @@ static sqlite3 *read_for_long(const fixture *f) {
     return reader;
 }
 
+typedef struct between {
+    fixture *f;
+    atomic_bool ends;
+} between;
+
 /* A writer that leaves checkpoints to others, as another process may. */
 static void write_by_hand(const fixture *f, int frames) {
     sqlite3 *writer;
@@ -297,7 +302,7 @@ static void write_by_hand(const fixture *f, int frames) {
     assert_int_equal(
         sqlite3_exec(writer,
                      "PRAGMA wal_autocheckpoint = 0;"
-                     "INSERT INTO conversations(id, created_at, updated_at) VALUES('other', 1, 1)",
+                     "INSERT OR IGNORE INTO conversations(id, created_at, updated_at) VALUES('other', 1, 1)",
                      NULL, NULL, NULL),
         SQLITE_OK);
     for (int i = 0; i < frames; i++)
@@ -320,6 +325,39 @@ static void who_asks_is_told_of_a_reader_that_keeps_the_wal_of_others(void **sta
     assert_int_equal(seen.starved_since, 0);
     assert_int_equal(seen.behind, 0);
     add_until(f, seen.wal_frames < HF__WAL_LIMIT); /* the next writer begins the WAL anew */
+}
+
+/* Two readers, one of which always reads, but none for long, and a writer that never pauses. */
+static void *read_in_turns_and_write(void *data) {
+    const between *b = data;
+    sqlite3 *readers[2] = {read_for_long(b->f), read_for_long(b->f)};
+    for (int i = 0; !atomic_load(&b->ends); i = 1 - i) {
+        assert_int_equal(sqlite3_exec(readers[i], "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+        write_by_hand(b->f, 5);
+        assert_int_equal(
+            sqlite3_exec(readers[i], "BEGIN; SELECT count(*) FROM conversations", NULL, NULL, NULL),
+            SQLITE_OK);
+        write_by_hand(b->f, 5);
+    }
+    sqlite3_close(readers[0]);
+    sqlite3_close(readers[1]);
+    return NULL;
+}
+
+static void who_asks_is_not_told_of_readers_that_come_and_go(void **state) {
+    between b = {.f = *state};
+    pthread_t thread;
+    sqlite3 *keeper = read_for_long(b.f); /* of the WAL */
+    assert_int_equal(sqlite3_exec(keeper, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    write_by_hand(b.f, HF__WAL_LIMIT + 10);
+    assert_int_equal(pthread_create(&thread, NULL, read_in_turns_and_write, &b), 0);
+    usleep(20000);
+    hf__checkpointer_inquire(checkpointer_of(b.f), size_of(b.f, "-wal"), &seen);
+    atomic_store(&b.ends, true);
+    pthread_join(thread, NULL);
+    sqlite3_close(keeper);
+    assert_true(seen.passes > 0);
+    assert_int_equal(seen.starved_since, 0);
 }
 
 static void a_reader_that_stays_is_told_once_and_the_wal_shrinks_when_it_has_gone(void **state) {
@@ -514,6 +552,7 @@ int main(void) {
         RULE(a_large_transaction_is_copied_and_the_wal_cut),
         RULE(a_reader_that_stays_is_told_once_and_the_wal_shrinks_when_it_has_gone),
         RULE(who_asks_is_told_of_a_reader_that_keeps_the_wal_of_others),
+        RULE(who_asks_is_not_told_of_readers_that_come_and_go),
         RULE(readers_that_come_and_go_do_not_make_the_wal_grow),
         RULE(a_reader_that_has_gone_is_noticed_by_a_store_that_rests),
         RULE(a_checkpoint_that_fails_fails_no_op_and_is_told_once),
