@@ -19,7 +19,7 @@ return {
     what = "each other op that writes, against bare SQLite doing the same",
     least = 0.92,
     each = {"reserve", "append", "updateContent", "update", "delete", "abort", "markSeen", "createConversation",
-      "updateConversation", "fork", "batch"},
+      "updateConversation", "fork", "deleteConversation", "batch"},
     keys = {"sustained", "ratio"},
   },
   {

@@ -277,9 +277,28 @@ static void step_conversations(subject *s) {
 
 static void step_fork(subject *s) {
     if (s->is->sqlite)
-        bare_fork(s->bare, bench);
+        bare_fork(s->bare, bench, s->id);
     else
         run(s, &(hf_op){.op = "fork", .conversation_id = bench});
+}
+
+/* A copy of the conversation, which the step deletes. */
+static void prepare_delete_conversation(subject *s) {
+    hf_result result = {0};
+    if (s->is->sqlite) {
+        bare_fork(s->bare, bench, s->id);
+        return;
+    }
+    ask(s, &(hf_op){.op = "fork", .conversation_id = bench}, &result);
+    put(s->id, sizeof s->id, "%s", result.conversation->id.data);
+    hf_result_free(&result);
+}
+
+static void step_delete_conversation(subject *s) {
+    if (s->is->sqlite)
+        bare_delete_conversation(s->bare, s->id);
+    else
+        run(s, &(hf_op){.op = "deleteConversation", .conversation_id = hf_text_of(s->id)});
 }
 
 /* ---- A turn of an agent ------------------------------------------------------------------------ */
@@ -363,6 +382,8 @@ static const action actions[] = {
     {"getConversation", "one", fill_conversations, NULL, step_conversation, 1, 1, false},
     {"listConversations", "the 20 newest of 201", fill_conversations, NULL, step_conversations, 1, 2, false},
     {"fork", "a conversation of 10 messages of 1 KiB", fill_forked, NULL, step_fork, 1, 10, false},
+    {"deleteConversation", "of 10 messages of 1 KiB", fill_forked, prepare_delete_conversation,
+     step_delete_conversation, 1, 20, false},
     {"batch", "10 adds of 1 KiB, for one of them", NULL, NULL, step_batch, BATCH, 10, false},
     {"mixed", "a turn: add, reserve, 20 append, updateContent, update, get, list; for one of 26", fill_rows,
      NULL, step_mixed, 6 + STREAM, 20, false},

@@ -26,6 +26,12 @@
                " latest_assistant_at = (SELECT created_at FROM messages WHERE id = ?2) WHERE id = ?1")       \
     XX(INDEX, "INSERT INTO search(rowid, text) VALUES(?, ?)")                                                \
     XX(UNINDEX, "DELETE FROM search WHERE rowid = ?")                                                        \
+    XX(INDEXED, "SELECT id FROM messages WHERE conversation_id = ?"                                          \
+                " AND EXISTS (SELECT 1 FROM search WHERE search.rowid = position)")                          \
+    XX(UNINDEX_ALL, "DELETE FROM search WHERE rowid IN"                                                      \
+                    " (SELECT position FROM messages WHERE conversation_id = ?)")                            \
+    XX(HOLDS, "SELECT count(*) FROM messages WHERE conversation_id = ?")                                     \
+    XX(DELETE_CONVERSATION, "DELETE FROM conversations WHERE id = ?")                                        \
     XX(PLACE, "SELECT position, conversation_id FROM messages WHERE id = ?")                                 \
     XX(APPEND, "INSERT INTO deltas(position, length, delta)"                                                 \
                " SELECT (m.position << 24) + ?2,"                                                            \
@@ -361,8 +367,8 @@ void bare_change(bare *b, hf_text conversation, hf_text title, hf_text updates) 
     end(b);
 }
 
-void bare_fork(bare *b, hf_text conversation) {
-    char fork[HF__UUID_SIZE + 1], id[HF__UUID_SIZE + 1], through[HF__UUID_SIZE + 1];
+void bare_fork(bare *b, hf_text conversation, char fork[40]) {
+    char id[HF__UUID_SIZE + 1], through[HF__UUID_SIZE + 1];
     int64_t now = mint(b, fork);
     start(b);
     sqlite3_stmt *newest = bind(b, NEWEST, "t", conversation);
@@ -384,6 +390,14 @@ void bare_fork(bare *b, hf_text conversation) {
     reset(b, forked);
     finish(b, bind(b, FILLED, "iss", now, id, fork));
     copy_rows(b, bind(b, GET_CONVERSATION, "s", fork));
+    end(b);
+}
+
+void bare_delete_conversation(bare *b, const char *id) {
+    start(b);
+    if (copy_rows(b, bind(b, INDEXED, "s", id)) > 0) finish(b, bind(b, UNINDEX_ALL, "s", id));
+    copy_rows(b, bind(b, HOLDS, "s", id));
+    finish(b, bind(b, DELETE_CONVERSATION, "s", id));
     end(b);
 }
 

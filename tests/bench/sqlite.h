@@ -43,7 +43,8 @@ void bare_mark_seen(bare *b, hf_text conversation, const char *id);
 void bare_create(bare *b, hf_text title);
 void bare_change(bare *b, hf_text conversation, hf_text title, hf_text updates);
 /* Copies all messages of a conversation into a new one. */
-void bare_fork(bare *b, hf_text conversation);
+void bare_fork(bare *b, hf_text conversation, char id[40]);
+void bare_delete_conversation(bare *b, const char *id);
 
 /* Reads; each gives the number of rows, whose columns it has copied out. */
 int bare_get(bare *b, const char *id);
