@@ -457,7 +457,7 @@ typedef struct hf_options {
      * what the op itself brings, and those that wait for a commit with it. An op that goes past one fails with
      * HF_TIMEOUT or HF_MEMORY and is undone. A script's ctx:exec is charged as instructions, by its size and work. A
      * layer that keeps most of the memory after a breach is stopped until hf_reload, so that the others go on. */
-    int64_t max_lua_ms;           /* default 1000 */
+    int64_t max_lua_ms;           /* of the monotonic clock, so that a busy machine counts; default 1000 */
     int64_t max_lua_instructions; /* default 100,000,000 */
     size_t max_lua_memory;        /* bytes; default 64 MiB */
     int max_exec_depth;           /* of ctx:exec or hf_layer_exec within one another; default 8 */
@@ -497,7 +497,7 @@ HF_API void hf_close(hf_store *store);
  *
  * hf_use_file loads a Lua file; a bare name such as "redact" means the stock middleware of that name.
  * hf_use_string loads `source`; `name` is what the layer is called unless the chunk names itself.
- * Both run in a sandbox. `config` is absent or a JSON object that the chunk receives as `...`.
+ * Both run in a sandbox. `config` is a JSON object that the chunk receives as `...`; absent, it is an empty one.
  *
  * HF_INVALID: the file cannot be read or compiled, or what it returned is no middleware; a name that
  * the chain already has. HF_MIDDLEWARE: the chunk raised an error. HF_MISUSE: called from within a

@@ -105,8 +105,11 @@ local function write_goals()
     write("| %s | %s %s | %s | %s | %s |", goal.what, goal.least and "at least" or "at most", goal.least or goal.most,
       words, met, goal.indexed and look_up(goal, goal.indexed) or "")
   end
-  write("\nWhere there are two figures, the first is what a host gets, checkpoints included, and the second the hard one: the "
-    .. "medians of steps, where no checkpoint and no neighbour counts. Both have to reach the limit.\n")
+  write("\nDurability is `normal` and nothing goes into the search index, unless the goal says so; the last column is the same "
+    .. "with the index. Above 1, Holdfast is faster. Of a goal for many ops, the figure is how many reach it, and then the worst. "
+    .. "Where there are two figures, the first is what a host gets, checkpoints included, and the second the hard one: the "
+    .. "medians of steps, where no checkpoint and no neighbour counts. Both have to reach the limit. "
+    .. "The first is the better one for most, since SQLite alone brings its WAL into the file on the thread that commits.\n")
 end
 
 local function write_plots(drawn, folder, some)
