@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/flat.h"
+#include "store/snippet.h"
 
 enum {
     HEADER_SIZE = 100,
@@ -234,7 +235,8 @@ static int configure(sqlite3 *db, hf_error *err) {
                             sqlite3_libversion(), settings[i].what);
         }
     }
-    return run(db, HF__SQL_SETTINGS, err);
+    int code = run(db, HF__SQL_SETTINGS, err);
+    return code == HF_OK ? hf__snippet_offer(db, err) : code;
 }
 
 static int prepare_file(hf__store *store, const char *path, hf_error *err) {

@@ -165,7 +165,7 @@
     XX(INDEX_REMOVE, "DELETE FROM search WHERE rowid = ?")                                                   \
     XX(INDEX_REMOVE_ALL, "DELETE FROM search WHERE rowid IN"                                                 \
                          " (SELECT position FROM messages WHERE conversation_id = ?)")                       \
-    XX(SEARCH, "SELECT " HF__MESSAGE_COLUMNS ", snippet(search, 0, '[', ']', '…', 16), -rank"              \
+    XX(SEARCH, "SELECT " HF__MESSAGE_COLUMNS ", holdfast_snippet(search), -rank"                             \
                " FROM search CROSS JOIN messages ON position = search.rowid"                                 \
                " WHERE search MATCH ?1 AND state = 'final' AND (?2 IS NULL OR conversation_id = ?2)"         \
                " ORDER BY rank LIMIT ?3")
@@ -296,6 +296,7 @@ typedef enum hf__sql {
 #define HF__SQL_ASK_APPLICATION "PRAGMA application_id"
 #define HF__SQL_ASK_VERSION "PRAGMA user_version"
 #define HF__SQL_ASK_OBJECTS "SELECT count(*) FROM sqlite_schema"
+#define HF__SQL_ASK_FTS5 "SELECT fts5(?)"
 #define HF__SQL_WAL "PRAGMA journal_mode = WAL"
 #define HF__SQL_SETTINGS                                                                \
     "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0;" \
