@@ -1,6 +1,6 @@
 /*
  * One pass over the query: each function writes what it reads, and says whether anything is left of it. What
- * vanishes is cut off the output again, together with the operator before it.
+ * vanishes is cut off the output again, together with the operator before it; so is what is asked for already.
  *
  * FTS5 is kept content: every word is quoted; implicit AND between parentheses, which it does not know, becomes
  * AND; a NOT b NOT c becomes a NOT (b OR c), whose tree is flat; and `held` counts what its parser, a stack of 100
@@ -18,7 +18,8 @@ enum {
     LIMIT_DIGITS = 9, /* of the number of NEAR: FTS5 reads an int, and no text has more words */
 };
 
-_Static_assert(HF__MATCH_NEAR == 16 && HF__MATCH_LEVELS == 64, "the messages name them");
+_Static_assert(HF__MATCH_NEAR == 16 && HF__MATCH_LEVELS == 64 && HF__MATCH_WORDS == 64,
+               "the messages name them");
 
 #define ANY_WORD "a word, a \"string\" or '('"
 
@@ -32,12 +33,20 @@ typedef struct token {
     bool prefix;  /* * behind it */
 } token;
 
+/* A phrase as it was written. */
+typedef struct phrase {
+    size_t at, size; /* in the output */
+    size_t side;     /* the number of the side that it is of */
+} phrase;
+
 typedef struct reader {
     hf_text query;
     size_t at; /* behind `next` */
     token next;
     bool near; /* within NEAR */
-    size_t held, levels;
+    size_t held, levels, words, sides;
+    phrase phrases[HF__MATCH_WORDS]; /* but those of NEAR */
+    size_t phrases_count;
     hf__buf *out;
     hf_error *err;
     int code;
@@ -91,10 +100,26 @@ static bool is_kept(uint32_t c) {
     return true;
 }
 
-static bool has_kept(hf_text text) {
-    for (size_t at = 0; at < text.size;)
-        if (is_kept(take_character(text, &at))) return true;
-    return false;
+static size_t count_words(hf_text text) {
+    size_t count = 0;
+    bool within = false;
+    for (size_t at = 0; at < text.size;) {
+        bool kept = is_kept(take_character(text, &at));
+        count += kept && !within;
+        within = kept;
+    }
+    return count;
+}
+
+/* As FTS5 compares letters of ASCII. */
+static bool is_same(const char *a, const char *b, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        char c = a[i], d = b[i];
+        if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
+        if (d >= 'A' && d <= 'Z') d = (char)(d - 'A' + 'a');
+        if (c != d) return false;
+    }
+    return true;
 }
 
 /* ---- Failures ---------------------------------------------------------------------------------- */
@@ -225,6 +250,18 @@ static void cut(reader *r, size_t size) {
     r->out->data[size] = '\0';
 }
 
+/* Whether the phrase that was written from `at` on stood in that side already; if not, it does now. */
+static bool is_repeated(reader *r, size_t side, size_t at) {
+    if (r->out->state != HF__BUF_OK) return false;
+    size_t size = r->out->size - at;
+    for (const phrase *old = r->phrases; old < r->phrases + r->phrases_count; old++)
+        if (old->side == side && old->size == size &&
+            is_same(r->out->data + old->at, r->out->data + at, size))
+            return true;
+    if (r->phrases_count < HF__MATCH_WORDS) r->phrases[r->phrases_count++] = (phrase){at, size, side};
+    return false;
+}
+
 /* Words and strings that a plus joins. */
 static bool write_phrase(reader *r) {
     bool any = false, first = r->next.first && !r->near, joined;
@@ -233,7 +270,9 @@ static bool write_phrase(reader *r) {
         return false;
     }
     do {
-        if (has_kept(r->next.text)) {
+        size_t words = count_words(r->next.text);
+        if (words > 0) {
+            r->words += words;
             hf__buf_string(r->out, any ? " + \"" : first ? "^\"" : "\"");
             hf__buf_text(r->out, r->next.text);
             hf__buf_string(r->out, r->next.prefix ? "\"*" : "\"");
@@ -300,18 +339,23 @@ static bool write_group(reader *r) {
 /* What stands side by side without an operator: all of it must be there. */
 static bool write_side(reader *r) {
     bool any = false, after_group = false;
-    size_t held = r->held;
+    size_t held = r->held, side = r->sides++;
     if (r->next.kind < PLUS && r->next.kind != OPEN && r->next.kind != NEAR) refuse_next(r, ANY_WORD);
     while (r->next.kind >= PLUS || r->next.kind == OPEN || r->next.kind == NEAR) {
-        size_t mark = r->out->size;
-        bool group = r->next.kind == OPEN;
+        size_t mark = r->out->size, words = r->words, place = r->next.at;
+        bool group = r->next.kind == OPEN, near = r->next.kind == NEAR;
         if (any) hf__buf_string(r->out, group || after_group ? " AND " : " ");
         if (any) r->held = held + 2;
-        if (group ? write_group(r) : r->next.kind == NEAR ? write_near(r) : write_phrase(r)) {
+        size_t at = r->out->size;
+        if (!(group ? write_group(r) : near ? write_near(r) : write_phrase(r))) {
+            cut(r, mark);
+        } else if (!group && !near && is_repeated(r, side, at)) {
+            cut(r, mark);
+            r->words = words;
+        } else {
+            if (r->words > HF__MATCH_WORDS) refuse(r, place, "more words", "at most 64 in a query");
             any = true;
             after_group = group;
-        } else {
-            cut(r, mark);
         }
     }
     r->held = held;

@@ -15,7 +15,8 @@
  *
  * Anywhere else these characters are part of a word, where the tokenizer passes them over. A word without a letter
  * or a digit vanishes with the operator beside it, so that `a AND -` is `a`; so do () and NEAR(); with what vanishes
- * left of NOT goes what is right of it.
+ * left of NOT goes what is right of it. A word, string or phrase that stands again among those that must all be there is
+ * asked for once.
  */
 #ifndef HF_STORE_MATCH_H
 #define HF_STORE_MATCH_H
@@ -26,6 +27,7 @@ enum {
     HF__MATCH_BYTES = 4096, /* the longest query */
     HF__MATCH_LEVELS = 64,  /* of parentheses; fewer behind operators, as FTS5 bounds both together */
     HF__MATCH_NEAR = 16,    /* phrases within NEAR: its cost is their square */
+    HF__MATCH_WORDS = 64,   /* in all: each place in a text of a hit may cost their square */
 };
 
 /* Puts at the end of `out` what FTS5 (tokenizer unicode61) should match for `query`, which is well-formed text. Fails

@@ -279,14 +279,14 @@ static void test_long_and_deep_queries_are_taken_as_far_as_fts5_goes(void **stat
         size_t most; /* at most so many are taken; the next one is refused */
     } nests[] = {
         {"", "foo", " foo", 1000},
-        {"", "foo", " OR x", 800},
-        {"", "foo", " AND foo", 500},
-        {"", "foo", " NOT x", 600},
+        {"", "foo", " OR x", 63},
+        {"", "foo", " AND foo", 63},
+        {"", "foo", " NOT x", 63},
         {"", "foo", "*", 4000},
-        {"", "foo", " + bar", 600},
+        {"", "foo", " + bar", 63},
         {"(", "foo", ")", 64},
-        {"(", "foo", " OR x)", 64},
-        {"(", "foo", " NOT x AND foo OR x)", 64},
+        {"(", "foo", " OR x)", 63},
+        {"(", "foo", " NOT x AND foo OR x)", 21},
         {"foo (", "foo", ")", 25},
         {"(", HEAVIEST, ")", 63},
         {"foo (", HEAVIEST, ")", 22},
@@ -302,7 +302,7 @@ static void test_long_and_deep_queries_are_taken_as_far_as_fts5_goes(void **stat
         char *good = repeated(nests[i].before, nests[i].middle, nests[i].after, nests[i].most);
         if (search(good, strlen(good), &err) == -1) fail_msg("%.60s: %s", good, err.message);
         free(good);
-        if (strchr(nests[i].before, '(') == NULL) continue;
+        if (strchr(nests[i].before, '(') == NULL || strchr(nests[i].after, 'x') != NULL) continue;
         size_t deepest = nests[i].most;
         char *query;
         do {
@@ -323,6 +323,52 @@ static void test_a_query_is_bounded(void **state) {
     assert_refused(query, "query: found 4097 bytes, expected at most 4096");
     query[HF__MATCH_BYTES] = '\0';
     assert_finds(query, 0);
+}
+
+/* Words w0, w1, and so on, with a joint between them, and what follows. */
+static const char *many(size_t count, const char *joint, const char *rest) {
+    static char query[HF__MATCH_BYTES];
+    char *end = query;
+    for (size_t i = 0; i < count; i++)
+        end += sprintf(end, "%sw%zu", i > 0 ? joint : "", i);
+    sprintf(end, "%s", rest);
+    return query;
+}
+
+static void test_words_are_bounded_however_they_are_joined(void **state) {
+    (void)state;
+    assert_finds(many(64, " ", ""), 0);
+    assert_finds(many(64, " ", " w0 w63 ? W7"), 0);
+    assert_refused(many(65, " ", ""),
+                   "query: character 247: found more words, expected at most 64 in a query");
+    static const char *const joints[] = {" AND ", " OR ", " NOT ", " + ", ".", "/", "* "};
+    for (size_t i = 0; i < sizeof joints / sizeof *joints; i++) {
+        hf_error err = {0};
+        const char *query = many(64, joints[i], "");
+        assert_int_not_equal(search(query, strlen(query), &err), -1);
+        query = many(65, joints[i], "");
+        assert_int_equal(search(query, strlen(query), &err), -1);
+        assert_non_null(strstr(err.message, "found more words"));
+    }
+    assert_finds(many(64, " ", " (foo)"), -1);
+    assert_finds(many(64, " ", " NEAR(foo bar)"), -1);
+    assert_finds(many(63, " ", " \"foo bar\""), -1);
+    assert_finds(many(63, " ", " foo"), 0);
+}
+
+static void test_what_stands_again_is_asked_for_once(void **state) {
+    (void)state;
+    assert_written("foo foo", "\"foo\"");
+    assert_written("foo bar Foo FOO baz bar", "\"foo\" \"bar\" \"baz\"");
+    assert_written("foo \"foo\" foo* ^foo foo*", "\"foo\" \"foo\"* ^\"foo\"");
+    assert_written("foo + bar foo bar foo + bar", "\"foo\" + \"bar\" \"foo\" \"bar\"");
+    assert_written("é É é", "\"é\" \"É\"");
+    assert_written("foo (foo foo OR bar) foo", "\"foo\" AND (\"foo\" OR \"bar\")");
+    assert_written("foo NOT foo foo", "\"foo\" NOT (\"foo\")");
+    assert_written("foo OR foo", "\"foo\" OR \"foo\"");
+    assert_written("NEAR(foo foo) foo", "NEAR(\"foo\" \"foo\") \"foo\"");
+    assert_finds("foo bar foo", 3);
+    assert_finds("foo \"foo bar\" foo", 1);
 }
 
 /* ---- Everything else ---- */
@@ -403,7 +449,7 @@ static void test_whatever_is_accepted_fts5_accepts(void **state) {
     assert_in_range(accepted, RANDOM_QUERIES / 10, RANDOM_QUERIES);
 }
 
-/* Well-formed queries, deep in parentheses: refused, if at all, for their depth alone. */
+/* Well-formed queries, deep in parentheses: refused, if at all, for their depth or their words. */
 static size_t grow(uint64_t *seed, char *query, size_t size, unsigned levels) {
     static const char *const joints[] = {" ", " AND ", " OR ", " NOT ", " NOT "};
     unsigned count = next_random(seed) % 4 + 1, deep = next_random(seed) % count;
@@ -426,7 +472,7 @@ static void test_nested_queries_are_accepted_or_too_deep(void **state) {
     (void)state;
     static char query[HF__MATCH_BYTES * 4];
     uint64_t seed = 2;
-    int accepted = 0, deep = 0;
+    int accepted = 0, deep = 0, long_ones = 0;
     for (int i = 0; i < 4000; i++) {
         hf_error err = {0};
         size_t size = grow(&seed, query, 0, next_random(&seed) % 40);
@@ -435,11 +481,14 @@ static void test_nested_queries_are_accepted_or_too_deep(void **state) {
             accepted++;
         else if (strstr(err.message, "too deep") != NULL)
             deep++;
+        else if (strstr(err.message, "found more words") != NULL)
+            long_ones++;
         else
             fail_msg("%.*s: %s", (int)size, query, err.message);
     }
     assert_in_range(accepted, 1000, 4000);
     assert_in_range(deep, 100, 4000);
+    assert_in_range(long_ones, 100, 4000);
 }
 
 /* A random query over the letters a to d and words of nothing, with the meaning that it has by itself: text `i` has
@@ -544,6 +593,7 @@ static void test_operators_find_what_they_mean(void **state) {
         if (m->size > HF__MATCH_BYTES / 4) continue;
         hf_error err = {0};
         int found = search(m->query, m->size, &err), expected = all.any ? (int)all.texts : -1;
+        if (strstr(err.message, "found more words") != NULL) continue;
         if (found != expected)
             fail_msg("%s: found %x, expected %x %s", m->query, found, expected, err.message);
         seen++;
@@ -585,6 +635,8 @@ int main(void) {
         cmocka_unit_test(test_a_query_without_a_word_is_refused),
         cmocka_unit_test(test_long_and_deep_queries_are_taken_as_far_as_fts5_goes),
         cmocka_unit_test(test_a_query_is_bounded),
+        cmocka_unit_test(test_words_are_bounded_however_they_are_joined),
+        cmocka_unit_test(test_what_stands_again_is_asked_for_once),
         cmocka_unit_test(test_no_character_that_fts5_keeps_is_passed_over),
         cmocka_unit_test(test_whatever_is_accepted_fts5_accepts),
         cmocka_unit_test(test_nested_queries_are_accepted_or_too_deep),
