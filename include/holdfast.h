@@ -166,8 +166,9 @@ typedef struct hf_context {
  * - Search, by the text of the content: of a list of blocks, [{"type":"text","text":...},...], the texts of those of
  *   type "text"; any other content as it is. `skip_indexing` and `index` HF_NO leave it out. `query` is words that
  *   must all occur, or the query syntax of SQLite's FTS5 without column filters: "a phrase", prefix*, ^first, a AND b,
- *   OR, NOT, NEAR(a b, 5), parentheses. HF_INVALID names the place of what it cannot read. A message that is indexed
- *   has one segment, whose id is its own.
+ *   OR, NOT, NEAR(a b, 5), parentheses; at most 4096 bytes and 64 words, of which those that stand again side by side
+ *   count once. HF_INVALID names the place of what it cannot read. A message that is indexed has one segment, whose id
+ *   is its own.
  * - Attention: `unseen` says that a message of the role "assistant" became final since `markSeen`, or that the newest
  *   one is newer than the message that was marked. `markSeen` without a message takes the newest final one; with one it
  *   may also go back.
@@ -311,7 +312,7 @@ typedef struct hf_delta {
 /* One message that a search found. */
 typedef struct hf_hit {
     hf_message *message;
-    hf_text snippet; /* the words around what was found, the finds in [brackets] */
+    hf_text snippet; /* up to 16 words, or 1 KiB; the finds in [brackets], … where the text goes on */
     double score;    /* the higher the better */
 } hf_hit;
 

@@ -9,6 +9,7 @@
 #include "store/snippet.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 #define ELLIPSIS "…"
 
@@ -18,7 +19,6 @@ enum {
     FOR_SENTENCE = 100,
     FOR_BEGINNING = 120, /* the sentence is the first of the text */
     BEFORE_FIND = HF__SNIPPET_BYTES / 4,
-    UTF8_MAX = 4, /* bytes of a character */
     OUT_BYTES = HF__SNIPPET_BYTES + 2 * HF__SNIPPET_WORDS + 2 * (int)(sizeof ELLIPSIS - 1),
 };
 
@@ -199,11 +199,6 @@ static int view_word(void *data, int flags, const char *token, int size, int fro
 
 /* ---- The snippet ------------------------------------------------------------------------------- */
 
-/* Text that is not UTF-8 is cut somewhere. */
-static bool within_character(hf_text text, int at) {
-    return at > 0 && (size_t)at < text.size && ((unsigned char)text.data[at] & 0xC0) == 0x80;
-}
-
 /* The bytes of the text that are shown: all of the words, or where these are very long, some around the first find. */
 static void bound(const view *v, int *from, int *to) {
     const hf_text text = v->m->text;
@@ -213,12 +208,9 @@ static void bound(const view *v, int *from, int *to) {
     *from = v->start > 0 && first < behind ? first->from : 0;
     *to = v->goes_on ? behind[-1].to : (int)text.size;
     if (*to - *from <= HF__SNIPPET_BYTES) return;
-    if (found < behind && found->from - *from > BEFORE_FIND) *from = found->from - BEFORE_FIND;
-    for (int i = 1; i < UTF8_MAX && within_character(text, *from); i++)
-        ++*from;
-    if (*to - *from > HF__SNIPPET_BYTES) *to = *from + HF__SNIPPET_BYTES;
-    for (int i = 1; i < UTF8_MAX && within_character(text, *to); i++)
-        --*to;
+    if (found < behind && found->from - *from > BEFORE_FIND)
+        *from = (int)hf__utf8_cut(text.data, text.size, (size_t)(found->from - BEFORE_FIND));
+    *to = *from + (int)hf__utf8_cut(text.data + *from, (size_t)(*to - *from), HF__SNIPPET_BYTES);
 }
 
 typedef struct output {
@@ -271,6 +263,7 @@ static void snippet(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_conte
     output out = {.size = 0};
     int size = 0;
     m.rc = api->xInstCount(fts, &m.finds);
+    if (m.rc == SQLITE_OK && m.finds == 0) m.rc = SQLITE_NOMEM; /* for which FTS5 drops them without a word */
     if (m.rc == SQLITE_OK) m.rc = api->xColumnText(fts, 0, &m.text.data, &size);
     if (m.rc == SQLITE_OK) m.rc = api->xColumnSize(fts, 0, &m.words);
     if (m.rc == SQLITE_OK && m.text.data != NULL) {

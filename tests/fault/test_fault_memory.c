@@ -292,6 +292,7 @@ static int first_reads_step(sweep *s) {
 
 static void check_first_reads(sweep *s, int code) {
     if (code == HF_OK) assert_int_equal(s->f.result.hits_count, 1);
+    if (code == HF_OK) assert_text(s->f.result.hits[0].snippet, "[before]");
     assert_int_equal(fixture_ask(&s->f, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
     assert_int_equal(done(&s->f, .op = "search", .query = T("before"))->hits_count, 1);
     fixture_close(&s->f);

@@ -519,6 +519,50 @@ describe("ops:", function()
     end)
   end)
 
+  describe("search", function()
+    local function snippets(query)
+      local found = {}
+      for i, hit in ipairs(store:search({query = query}).hits) do found[i] = hit.snippet end
+      return found
+    end
+
+    before_each(function() store:createConversation {conversationId = "c1"} end)
+
+    it("shows the words around what it found, by a reader and by the writer", function()
+      local text = "By the sea there is a house, and in the house a clock, and by the clock a bed. In the bed I sleep."
+      for _, path in ipairs {support.path(), ":memory:"} do
+        store = support.open({}, path)
+        store:createConversation {conversationId = "c1"}
+        store:add {conversationId = "c1", role = "user", content = text}
+        assert.are.same({"By the [sea] there is a house, and in the house a clock, and by the…"}, snippets "sea")
+        assert.are.same({"…In the bed I [sleep]."}, snippets "sleep")
+        assert.are.same({"…In the [bed] I sleep."}, snippets "bed")
+        assert.are.same({"…in the house a clock, and by the clock [a bed]. In the bed I sleep."}, snippets '"a bed"')
+      end
+    end)
+
+    it("takes the time of a text, however often a word stands in it and in the query", function()
+      store:add {conversationId = "c1", messageId = "m1", role = "user", content = ("calm "):rep(200000)}
+      store:add {conversationId = "c1", messageId = "m2", role = "user", content = ("A"):rep(1000000) .. " calm"}
+      local query = ("calm "):rep(800)
+      for _, hit in ipairs(store:search({query = query}).hits) do
+        assert.is_true(#hit.snippet < 1100)
+        assert.is_truthy(hit.snippet:find("[calm]", 1, true))
+      end
+      assert.are.equal(2, #store:search({query = query}).hits)
+    end)
+
+    it("asks for 64 words at most", function()
+      local words = {}
+      for i = 1, 64 do words[i] = "word" .. i end
+      local query = table.concat(words, " ")
+      store:add {conversationId = "c1", role = "user", content = query}
+      assert.are.equal(1, #snippets(query .. " word1"))
+      local err = fails("invalid", {op = "search", query = query .. " more"})
+      assert.is_truthy(err.message:find("query: character 440: found more words, expected at most 64", 1, true))
+    end)
+  end)
+
   describe("a store", function()
     it("keeps everything in its file", function()
       local path = support.path()
