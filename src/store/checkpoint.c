@@ -158,18 +158,19 @@ static int copy_frames(hf__checkpointer *c) {
     return SQLITE_OK;
 }
 
-/* A rollback may lack the memory; to close needs none. */
-static void let_go(hf__checkpointer *c) {
+/* Ends what came out as `rc`. A rollback may lack the memory; to close needs none, and ends the pass. */
+static int let_go(hf__checkpointer *c, int rc) {
     if (!sqlite3_get_autocommit(c->holder)) run(c->holder, HF__SQL_CREATE_ROLLBACK);
-    if (!sqlite3_get_autocommit(c->holder)) close_both(c);
+    if (sqlite3_get_autocommit(c->holder)) return rc;
+    close_both(c);
+    return rc != SQLITE_OK ? rc : SQLITE_NOMEM;
 }
 
 /* Beside the writers. */
 static int copy_some(hf__checkpointer *c) {
     int rc = run(c->holder, HF__SQL_CHECKPOINTER_BEGIN);
     if (rc == SQLITE_OK) rc = copy_frames(c);
-    let_go(c);
-    return rc;
+    return let_go(c, rc);
 }
 
 /* How many frames came since the last pass; less than none where the WAL was started over. */
@@ -197,8 +198,7 @@ static int copy_last(hf__checkpointer *c) {
         c->patience_ms = 0;
     else if (c->patience_ms < MOST_PATIENCE_MS)
         c->patience_ms = c->patience_ms * 2 + LEAST_PATIENCE_MS;
-    let_go(c);
-    return rc;
+    return let_go(c, rc);
 }
 
 /* ---- What is told ------------------------------------------------------------------------------ */

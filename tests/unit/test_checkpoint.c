@@ -475,6 +475,31 @@ static void a_slow_disk_makes_a_checkpoint_slow_and_no_writer_busy(void **state)
     fault_vfs_slow_syncs(0);
 }
 
+static atomic_int rollbacks_to_fail;
+
+int __real_sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *data,
+                        char **message);
+int __wrap_sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *data,
+                        char **message);
+int __wrap_sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *data,
+                        char **message) {
+    if (strcmp(sql, "ROLLBACK") == 0 && atomic_fetch_sub(&rollbacks_to_fail, 1) > 0) return SQLITE_NOMEM;
+    return __real_sqlite3_exec(db, sql, row, data, message);
+}
+
+/* Behind the part that ended so, because a reader keeps it from copying all, another would follow. */
+static void a_pass_whose_transaction_could_not_be_ended_is_over(void **state) {
+    fixture *f = *state;
+    sqlite3 *reader;
+    assert_int_equal(sqlite3_open(f->path, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT * FROM conversations", NULL, NULL, NULL), SQLITE_OK);
+    atomic_store(&rollbacks_to_fail, 1);
+    add_until(f, seen.failures > 0);
+    assert_int_equal(seen.outcome, SQLITE_NOMEM);
+    sqlite3_close(reader);
+    add_until(f, seen.outcome == SQLITE_OK && seen.wal_frames < HF__WAL_LIMIT);
+}
+
 /* What lies at the path of a file that was moved away is never touched. */
 static void a_file_in_the_place_of_one_that_was_moved_is_left_alone(void **state) {
     fixture *f = *state;
@@ -558,6 +583,7 @@ int main(void) {
         RULE(a_checkpoint_that_fails_fails_no_op_and_is_told_once),
         RULE(a_checkpointer_that_cannot_open_the_file_tries_again),
         RULE(a_slow_disk_makes_a_checkpoint_slow_and_no_writer_busy),
+        RULE(a_pass_whose_transaction_could_not_be_ended_is_over),
         RULE(a_file_in_the_place_of_one_that_was_moved_is_left_alone),
         RULE(where_there_is_no_thread_the_wal_is_bounded_all_the_same),
     };
