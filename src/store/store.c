@@ -50,9 +50,9 @@ static int steady(hf__store *store, hf_error *err) {
 static int begin_write(hf__store *store, hf_error *err) {
     hf__checkpointer_pass_gate(store->checkpointer);
     int code = hf__query_run(store, HF__SQL_BEGIN_WRITE, err);
-    if (code == HF_BUSY && hf__checkpointer_pass_gate(store->checkpointer))
-        code = hf__query_run(store, HF__SQL_BEGIN_WRITE, err);
-    return code;
+    if (code != HF_BUSY || !hf__checkpointer_pass_gate(store->checkpointer)) return code;
+    if (err != NULL) hf__zero(err, sizeof *err);
+    return hf__query_run(store, HF__SQL_BEGIN_WRITE, err);
 }
 
 static int terminal_begin(void *data, int write, hf_error *err) {

@@ -475,6 +475,35 @@ static void a_slow_disk_makes_a_checkpoint_slow_and_no_writer_busy(void **state)
     fault_vfs_slow_syncs(0);
 }
 
+/* Whether somebody had the writers' lock when one of this process was about to ask for it. */
+static bool met_lock;
+
+static int wait_for_lock(unsigned kind, void *other, void *stmt, void *text) {
+    (void)kind, (void)stmt;
+    if (strcmp(text, "BEGIN IMMEDIATE") != 0) return 0;
+    usleep(3000); /* it is past the gate */
+    if (sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_BUSY) met_lock = true;
+    if (!sqlite3_get_autocommit(other)) sqlite3_exec(other, "COMMIT", NULL, NULL, NULL);
+    return 0;
+}
+
+static void a_writer_past_the_gate_that_meets_the_lock_of_a_pass_hears_nothing_of_it(void **state) {
+    fixture *f = *state;
+    sqlite3 *other;
+    f->options.busy_timeout_ms = 1;
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    sqlite3_trace_v2(fixture_db(f), SQLITE_TRACE_STMT, wait_for_lock, other);
+    fault_vfs_slow_syncs(30);
+    met_lock = false;
+    add_until(f, met_lock);
+    fault_vfs_slow_syncs(0);
+    assert_int_equal(f->err.code, HF_OK);
+    sqlite3_trace_v2(fixture_db(f), 0, NULL, NULL);
+    sqlite3_close(other);
+}
+
 static atomic_int rollbacks_to_fail;
 
 int __real_sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *data,
@@ -583,6 +612,7 @@ int main(void) {
         RULE(a_checkpoint_that_fails_fails_no_op_and_is_told_once),
         RULE(a_checkpointer_that_cannot_open_the_file_tries_again),
         RULE(a_slow_disk_makes_a_checkpoint_slow_and_no_writer_busy),
+        RULE(a_writer_past_the_gate_that_meets_the_lock_of_a_pass_hears_nothing_of_it),
         RULE(a_pass_whose_transaction_could_not_be_ended_is_over),
         RULE(a_file_in_the_place_of_one_that_was_moved_is_left_alone),
         RULE(where_there_is_no_thread_the_wal_is_bounded_all_the_same),
