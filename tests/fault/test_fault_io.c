@@ -39,11 +39,12 @@ enum { JOBS = 4 };
 static char long_text[9000]; /* it fills pages of its own */
 
 static void make_job(int which, job *out) {
-    static hf_op inside[3];
+    static hf_op inside[4];
     inside[0] = (hf_op){ADD("m1", "one")};
     inside[1] =
         (hf_op){.op = "reserve", .conversation_id = T("c1"), .role = T("assistant"), .message_id = T("m2")};
     inside[2] = (hf_op){.op = "updateContent", .message_id = T("m2"), .content = T("two")};
+    inside[3] = (hf_op){ADD("m3", "three")}; /* its conversation is written at the commit */
     memset(out, 0, sizeof *out);
     out->none = "m0=before";
     out->count = 1;
@@ -56,8 +57,8 @@ static void make_job(int which, job *out) {
         out->count = 2;
         out->all = "m0=before m2=two";
     } else if (which == 2) {
-        out->ops[0] = (hf_op){.op = "batch", .ops = inside, .ops_count = 3};
-        out->all = "m0=before m1=one m2=two";
+        out->ops[0] = (hf_op){.op = "batch", .ops = inside, .ops_count = 4};
+        out->all = "m0=before m1=one m2=two m3=three";
     } else {
         out->ops[0] = inside[1];
         out->ops[1] = (hf_op){.op = "append", .message_id = T("m2"), .delta = T(long_text), .seq = 1};
@@ -96,6 +97,15 @@ static void look(const char *path, char *out, size_t size) {
         SQLITE_OK);
     assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
     snprintf(out, size, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "SELECT last_message_at IS updated_at AND updated_at IS"
+                                        " (SELECT created_at FROM messages ORDER BY position DESC LIMIT 1)"
+                                        " FROM conversations",
+                                        -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(stmt, 0), 1); /* it tells of the last one */
     sqlite3_finalize(stmt);
     sqlite3_close(db);
 }
