@@ -206,8 +206,7 @@ static int l_after_commit(lua_State *L) {
     lua_rawseti(L, -2, visit->after_count + 1);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, visit->after_count + 2);
-    visit->after_count += 2;
-    return 0;
+    return hf__frame_wait(visit) ? 0 : l_throwf(L, HF_MEMORY, "out of memory");
 }
 
 /* ---- Fields ------------------------------------------------------------------------------------ */

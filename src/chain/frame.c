@@ -88,6 +88,30 @@ void hf__frame_return_hop(hf__frame *frame, hf__hop *hop) {
     frame->unused = hop;
 }
 
+bool hf__frame_wait(hf__visit *visit) {
+    hf__frame *frame = visit->frame;
+    hf__after *after = frame->unused_after;
+    if (after != NULL)
+        frame->unused_after = after->older;
+    else
+        after = hf__arena_alloc(&frame->arena, sizeof *after);
+    if (after == NULL) return false;
+    *after = (hf__after){visit, frame->after};
+    frame->after = after;
+    visit->after_count += 2;
+    return true;
+}
+
+void hf__frame_forget(hf__frame *frame, const hf__after *last) {
+    while (frame->after != last) {
+        hf__after *gone = frame->after;
+        gone->visit->after_count -= 2;
+        frame->after = gone->older;
+        gone->older = frame->unused_after;
+        frame->unused_after = gone;
+    }
+}
+
 /* ---- C layers ---------------------------------------------------------------------------------- */
 
 /* Whether the answers to the ops of a batch say what they answer: whoever looks at them goes by that. */
@@ -143,6 +167,7 @@ static int descend_from_c(hf_layer *layer, const hf__op_def *def, const hf_op *o
                           hf_result *result, hf_error *err) {
     hf__frame *frame = layer->frame;
     size_t batch_from = frame->batch_from;
+    const hf__after *after = frame->after;
     char id[HF__UUID_SIZE + 1];
     hf_op minted = *op;
     minted.context = NULL;
@@ -160,6 +185,7 @@ static int descend_from_c(hf_layer *layer, const hf__op_def *def, const hf_op *o
     else
         hf__transaction_undo(frame->txn, mark);
     if (rc == HF_OK) return HF_OK;
+    hf__frame_forget(frame, after);
     hf__error_about(err, &minted);
     hf_result_free(result);
     return rc;
@@ -363,9 +389,7 @@ static void run_after(hf__visit *visit) {
 }
 
 bool hf__frame_awaits(const hf__frame *frame) {
-    for (const hf__visit *visit = frame->visits; visit != NULL; visit = visit->next)
-        if (visit->after_count > 0) return true;
-    return false;
+    return frame->after != NULL;
 }
 
 void hf__frame_park(hf__frame *frame) {

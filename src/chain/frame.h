@@ -19,6 +19,12 @@ typedef struct hf__hop {
     struct hf__hop *next;
 } hf__hop;
 
+/* A function that waits for the commit: whose list it is in. */
+typedef struct hf__after {
+    hf__visit *visit;
+    struct hf__after *older;
+} hf__after;
+
 typedef struct hf__frame {
     hf__chain *chain;
     hf__transaction *txn;
@@ -31,11 +37,12 @@ typedef struct hf__frame {
         batch_from; /* the position at which the ops of a batch begin: below the layer that made it, if any */
     hf__trace *trace; /* NULL: nobody listens */
     bool dry_run;
-    bool failed;         /* what a layer in Lua gave down has failed: it may try again and again */
-    hf__visit *visits;   /* one for each state that it has entered */
-    bool checked;        /* the answer that came up last is as the terminal gave it */
-    hf_result answer;    /* the last one that came up into a state, until it goes on as it was, */
-    bool answer_checked; /* and whether it had been checked */
+    bool failed;       /* what a layer in Lua gave down has failed: it may try again and again */
+    hf__visit *visits; /* one for each state that it has entered */
+    hf__after *after, *unused_after; /* the functions that wait for the commit, the newest first */
+    bool checked;                    /* the answer that came up last is as the terminal gave it */
+    hf_result answer;                /* the last one that came up into a state, until it goes on as it was, */
+    bool answer_checked;             /* and whether it had been checked */
 } hf__frame;
 
 /* Runs `op`, checked and with its id, through the chain, and checks the answer. */
@@ -71,6 +78,11 @@ hf__visit *hf__frame_visit(hf__frame *frame, hf__vm *vm);
 /* A hop of the frame's own, and its return once nothing shows it any more. NULL where memory ran out. */
 hf__hop *hf__frame_take_hop(hf__frame *frame);
 void hf__frame_return_hop(hf__frame *frame, hf__hop *hop);
+
+/* Notes that one more function of the visit's list waits for the commit; false where memory ran out. And, what they came
+ * with being undone, forgets those that came after `last`, in whichever state. */
+bool hf__frame_wait(hf__visit *visit);
+void hf__frame_forget(hf__frame *frame, const hf__after *last);
 
 /* A record of a layer's, or about an error that goes no further, to the host's log; scripts with a budget are bounded
  * in what they may log for one op. */

@@ -309,7 +309,7 @@ IN_LINE int l_give_down(lua_State *L, hf__call *call, hf__visit *visit, int inde
     size_t layer = visit->layer, turns = visit->turns_count;
     const char *op = visit->op;
     unsigned depth = frame->depth;
-    lua_Integer after_count = visit->after_count;
+    const hf__after *after = frame->after;
     hf__hop *used = frame->used;
     size_t batch_from = frame->batch_from;
     if (nested || call->def->kind != HF__KIND_batch) frame->batch_from = call->position + 1;
@@ -344,7 +344,7 @@ IN_LINE int l_give_down(lua_State *L, hf__call *call, hf__visit *visit, int inde
         frame->failed = true;
         if (step != NULL) hf__trace_end(frame->trace, step, l_code(L));
         hf__transaction_undo(frame->txn, mark);
-        visit->after_count = after_count; /* what waited for the commit is undone as well */
+        hf__frame_forget(frame, after); /* what waited for the commit is undone as well */
         while (frame->used != used)
             hf__frame_return_hop(frame, frame->used);
     } else if (hf__transaction_release(frame->txn, mark, &err) != HF_OK) {
@@ -432,7 +432,6 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
     const char *outer_op = visit->op;
     const hf_op *given = visit->given;
     const hf__call *live = visit->live;
-    lua_Integer after_count = visit->after_count;
     visit->given = op;
     hf__step *outer = frame->trace != NULL ? frame->trace->open : NULL;
     if (layer == SIZE_MAX) { /* in a batch, each op has its own */
@@ -450,10 +449,7 @@ int hf__lua_layer_run(hf__frame *frame, size_t position, const hf__op_def *def, 
         if (budget->spent == HF_MEMORY) hf__hoard_settle(frame->chain, visit->vm, err);
         count_breach(frame, err);
     }
-    if (rc != HF_OK) {
-        hf__trace_end(frame->trace, outer, err->name);
-        visit->after_count = after_count; /* a layer in C may try again */
-    }
+    if (rc != HF_OK) hf__trace_end(frame->trace, outer, err->name);
     visit->layer = layer;
     visit->op = outer_op;
     visit->given = given;

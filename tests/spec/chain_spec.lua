@@ -990,6 +990,28 @@ for _, form in ipairs {"function", "sandboxed"} do
       assert.are.same({}, said())
     end)
 
+    it("runs no afterCommit function of a try that failed, in whichever state it was", function()
+      use("tries", layer [[
+        pcall(next, op)
+        ctx.shared.calm = true
+        return next(op)]])
+      use("slips", layer [[
+        if ctx.shared.calm then return ctx:reply {message = {id = "m", conversationId = "c1", role = "user", content = "",
+                                                             createdAt = 1, state = "final"}} end
+        next(op)
+        error "slip"]])
+      for _, own in ipairs {true, false} do
+        local text = layer [[ctx:afterCommit(function() ctx:log("info", "committed") end) return next(op)]]
+        if own == (form == "sandboxed") then
+          store:useString("later-" .. tostring(own), text)
+        else
+          store:use(assert(load(text))(), "later-" .. tostring(own))
+        end
+      end
+      store:exec(add_op())
+      assert.are.same({}, said())
+    end)
+
     it("sends an error of an afterCommit function to the log, changes nothing, and runs the others", function()
       use("later", layer [[
         ctx:afterCommit(function() error "too late" end)

@@ -287,6 +287,29 @@ static void what_a_try_left_for_after_the_commit_is_undone_with_it(void **state)
     assert_string_equal(f->trace, "after 2 ");
 }
 
+/* Fails the first time, what is below it having succeeded. */
+static int slip_once(hf_layer *layer, const hf_op *op, hf_result *result, hf_error *err) {
+    int *calls = hf_layer_data(layer);
+    int rc = hf_next(layer, op, result, err);
+    return rc == HF_OK && ++*calls == 1 ? hf_layer_reject(layer, "denied", "once", err) : rc;
+}
+
+static void what_a_layer_below_left_for_after_the_commit_is_undone_as_well(void **state) {
+    fixture *f = *state;
+    int calls = 0;
+    use_c(f, "twice", NULL, twice, NULL);
+    use_c(f, "slips-once", NULL, slip_once, &calls);
+    use_lua(f, "counts",
+            "return function(op, next, ctx)\n"
+            "  ctx.state.tries = (ctx.state.tries or 0) + 1\n"
+            "  local try = ctx.state.tries\n"
+            "  ctx:afterCommit(function() ctx:log('info', 'after ' .. try .. ' ') end)\n"
+            "  return next(op)\n"
+            "end");
+    done(f, ADD("m1", "x"));
+    assert_string_equal(f->trace, "after 2 ");
+}
+
 /* ---- What an error tells ----------------------------------------------------------------------- */
 
 static void an_error_in_lua_tells_all_that_is_known(void **state) {
@@ -535,6 +558,7 @@ int main(void) {
         TEST(the_minted_id_is_that_of_the_row_and_of_the_error),
         TEST(what_waits_for_the_commit_runs_only_after_it),
         TEST(what_a_try_left_for_after_the_commit_is_undone_with_it),
+        TEST(what_a_layer_below_left_for_after_the_commit_is_undone_as_well),
         TEST(an_error_in_lua_tells_all_that_is_known),
         TEST(an_error_table_keeps_its_code_through_layers_in_c),
         TEST(an_error_of_the_terminal_names_no_layer),
