@@ -15,6 +15,8 @@
 #define MOST_KEPT ((size_t)48 << 20)
 #define MOST_SPENT ((int64_t)500 * 1000000)
 
+static const hf_text left_out = {NULL, 1}; /* absent, but not because there was none */
+
 static bool is_full(const hf__trace *trace) {
     return trace == NULL || trace->arena.size > MOST_KEPT || trace->spent > MOST_SPENT;
 }
@@ -63,11 +65,11 @@ static hf_text keep(hf__trace *trace, hf__buf *buf) {
     hf_text text = {0};
     if (buf->state == HF__BUF_OK) text = hf__arena_text(&trace->arena, hf__buf_view(buf));
     hf__buf_free(buf);
-    return text;
+    return text.data != NULL ? text : left_out;
 }
 
 hf_text hf__trace_op(hf__trace *trace, const hf_op *op) {
-    if (is_full(trace)) return (hf_text){0};
+    if (is_full(trace)) return left_out;
     hf__buf buf;
     begin_text(trace, &buf);
     hf__op_to_json(&buf, op);
@@ -75,7 +77,8 @@ hf_text hf__trace_op(hf__trace *trace, const hf_op *op) {
 }
 
 hf_text hf__trace_result(hf__trace *trace, const hf_result *result) {
-    if (is_full(trace) || result->op == NULL) return (hf_text){0};
+    if (result->op == NULL) return (hf_text){0};
+    if (is_full(trace)) return left_out;
     hf__buf buf;
     begin_text(trace, &buf);
     hf__result_to_json(&buf, result);
@@ -95,8 +98,9 @@ static int l_read_table(lua_State *L) {
 }
 
 hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
-    if (is_full(trace) || !lua_checkstack(L, LUA_MINSTACK)) return (hf_text){0};
+    if (is_full(trace) || !lua_checkstack(L, LUA_MINSTACK)) return left_out;
     int64_t begun = hf__monotonic_ns();
+    hf__arena_mark mark = hf__arena_here(&trace->arena);
     reading r = {trace, begun + MOST_SPENT - trace->spent, NULL};
     index = lua_absindex(L, index);
     lua_pushcfunction(L, l_read_table);
@@ -108,18 +112,21 @@ hf_text hf__trace_table(hf__trace *trace, lua_State *L, int index) {
     int status = lua_pcall(L, 2, 0, 0);
     if (running) hf__budget_resume(budget);
     trace->spent += hf__monotonic_ns() - begun;
-    if (status != LUA_OK) { /* what is no JSON is told by those who need it */
-        lua_pop(L, 1);
-        return (hf_text){0};
-    }
-    if (is_full(trace)) return (hf_text){0};
+    if (status != LUA_OK) lua_pop(L, 1);
+    bool full = is_full(trace);
     hf__buf buf;
-    begin_text(trace, &buf);
-    hf__json_write(&buf, r.value);
-    return keep(trace, &buf);
+    if (status == LUA_OK && !full) {
+        begin_text(trace, &buf);
+        hf__json_write(&buf, r.value);
+    }
+    hf__arena_cut(&trace->arena, mark);
+    if (status == LUA_OK && !full) return keep(trace, &buf);
+    return full ? left_out : (hf_text){0}; /* what is no JSON is told by those who need it */
 }
 
+/* As far as is known: what was left out counts as what it would be held against. */
 static bool same(hf_text a, hf_text b) {
+    if ((a.data == NULL && a.size != 0) || (b.data == NULL && b.size != 0)) return true;
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 

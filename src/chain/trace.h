@@ -20,8 +20,8 @@ typedef struct hf__step {
     bool passed;       /* it called next */
     bool refused;      /* it refused the op */
     bool tolerated;    /* its error was logged, and passed over */
-    /* As JSON, absent where there was none: the op that it was given and the one that it handed on, the answer that it
-     * got and the one that it gave. */
+    /* As JSON, absent where there was none, or, with a size, where it was left out: the op that it was given and the one
+     * that it handed on, the answer that it got and the one that it gave. */
     hf_text given, handed, got, gave;
     char code[64];       /* of the error that came out of it; "" for none */
     char below_code[64]; /* of the last error that came from below */

@@ -64,6 +64,15 @@ describe("the trace", function()
     assert.are.equal("notFound", records[#records].code)
   end)
 
+  it("takes no layer to rewrite an op, or its answer, because it is too large to be kept often", function()
+    store:useString("first", "return function(op, next) return next(op) end")
+    store:useString("second", "return {ops = {'add'}, handle = function(op, next) return (next(op)) end}")
+    for _, mib in ipairs {7, 9, 14, 20} do
+      add {content = ("x"):rep(mib << 20)}
+      assert.is_nil(did():find("rewrote", 1, true)) -- a slow machine may have no time left for the second
+    end
+  end)
+
   it("has a record for an op that a layer answered, whose terminal took no time", function()
     store:useString("answers", [[return {ops = {"get"}, handle = function(op, next, ctx) return ctx:reply {} end}]])
     store:useString("below", [[return {ops = {"get"}, handle = function(op, next) return next(op) end}]])
