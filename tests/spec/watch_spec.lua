@@ -173,7 +173,7 @@ describe("a layer whose onError is \"continue\", past a budget,", function()
     for _, case in ipairs {
       {"timeout", {maxLuaMs = 300}, "while true do end"},
       {"timeout", {maxLuaInstructions = 100000}, "while true do end"},
-      {"memory", {maxLuaMemory = 4 << 20}, "local t = {} for i = 1, math.huge do t[i] = 'x' .. i end"},
+      {"memory", {maxLuaMemory = 4 << 20, maxLuaMs = 60000}, "local t = {} for i = 1, math.huge do t[i] = 'x' .. i end"},
       {"depth", {maxExecDepth = 1}, "return ctx:exec(op)"},
     } do
       local store = support.open(case[2])
