@@ -1,5 +1,5 @@
 -- Gives the answer twenty thousand other names: an explanation looks for each among the others.
--- expect: ok timeout ms=1000
+-- expect: ok timeout any ms=1000
 return {ops = {"add"}, handle = function(op, next)
   if op.content ~= "attack" then return next(op) end
   local function names(letter)
