@@ -211,8 +211,11 @@ describe("the sandbox:", function()
     open {maxLuaInstructions = 1 << 60}
     store:useString("loops", layer "while true do end")
     local begun = os.clock()
-    assert.are.equal("timeout", support.error_of(add, "go").code)
-    assert.is_true(os.clock() - begun > 0.5 and os.clock() - begun < 3)
+    local err = support.error_of(add, "go")
+    assert.are.equal("timeout", err.code)
+    assert.matches("time budget of 1000 ms", err.message, 1, true)
+    local worked = os.clock() - begun -- a part of that second, where others want the processor
+    assert.is_true(worked > 0.1 and worked < 3)
   end)
 
   it("gives scripts 64 MiB where the host says nothing", function()
